@@ -1,0 +1,81 @@
+# picoSIP. `make` alone lists the targets.
+PYTHON ?= python3
+# More arguments for pytest, such as PYTEST_ARGS='-k register'; the bound on coverage then rests.
+PYTEST_ARGS ?=
+IMAGE ?= localhost/picosip:dev
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+STUBS := clients/python/picosip/v1
+PROTOS := $(wildcard proto/picosip/v1/*.proto)
+EXAMPLES := clients/python/examples
+# Where the installed googleapis-common-protos has google/rpc/status.proto.
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+COVERAGE := --cov --cov-report=term --cov-fail-under=95
+
+# protoc finds protoc-gen-mypy on the path.
+protoc = mkdir -p $(1) && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc \
+	-Iproto -I$(SITE) --python_out=$(1) --grpc_python_out=$(1) \
+	--mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check proto peers image image-test clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(STAMP) ## make .venv with everything that running and testing need
+
+# pip reads dependency groups from 25.1 on.
+$(STAMP): pyproject.toml clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'picoSIP needs Python 3.11 or newer: make setup PYTHON=python3.x' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable clients/python --editable . --group dev
+	@touch $@
+
+demo: $(STAMP) ## a registered call between two servers, with every event and its SIP ladder
+	@$(BIN)/python $(EXAMPLES)/demo.py
+
+run: $(STAMP) ## a server: gRPC on 127.0.0.1:50051, SIP on 0.0.0.0:5060 (UDP and TCP)
+	$(BIN)/picosip serve --grpc 127.0.0.1:50051 --sip udp:0.0.0.0:5060 --sip tcp:0.0.0.0:5060 \
+		--log-format console
+
+test: $(STAMP) ## all tests, with the branch coverage of sip and sdp (part of them: PYTEST_ARGS='-k word')
+	$(BIN)/pytest $(if $(strip $(PYTEST_ARGS)),$(PYTEST_ARGS),$(COVERAGE))
+
+check: $(STAMP) build/googleapis/google/rpc/status.proto ## formatting, linters, types, import contracts, API definitions, stubs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy picosip_server clients/python/picosip $(wildcard $(EXAMPLES)) scripts
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code proto
+	rm -rf build/stubs
+	@$(call protoc,build/stubs)
+	@diff -ru --exclude=__pycache__ --exclude=__init__.py build/stubs/picosip/v1 $(STUBS) \
+		|| { echo 'The stubs are not those of proto/: run make proto.' >&2; exit 1; }
+
+proto: $(STAMP) ## generate the Python stubs from proto/
+	rm -f $(STUBS)/*_pb2.py* $(STUBS)/*_pb2_grpc.py*
+	@$(call protoc,clients/python)
+
+build/googleapis/google/rpc/status.proto: $(STAMP)
+	@mkdir -p $(@D)
+	@cp $(SITE)/google/rpc/status.proto $@
+
+peers: $(STAMP) ## install the SIP programs that the interoperability tests talk to
+	@scripts/install-packages.sh sip-tester kamailio baresip-core
+
+image: $(STAMP) ## build the container image
+	@scripts/container.sh build $(IMAGE)
+
+image-test: $(STAMP) ## build the image, place a call through it, stop it
+	@scripts/container.sh build $(IMAGE)
+	@scripts/container.sh exec $(BIN)/python -m scripts.image_test $(IMAGE)
+
+clean: ## remove what the other targets made, .venv included
+	rm -rf $(VENV) build dist .ctr .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""picoSIP from Python: SIP sessions over gRPC.
+
+    import picosip
+
+    with picosip.Client("127.0.0.1:50051") as client, client.events() as events:
+        call = client.invite("sip:alice@example.com", "sip:bob@example.com")
+        for event in events:
+            print(event.resource, event.WhichOneof("kind"))
+
+``Client`` is for threads, ``picosip.aio.Client`` for asyncio; both have the same methods. They
+return the messages of the API (``picosip.v1``), the most used of which have their names here.
+"""
+
+from picosip import aio
+from picosip._ladder import ladder
+from picosip._sdp import attribute_map, media, raw_sdp, sdp
+from picosip._values import (
+    address,
+    call_policy,
+    credentials,
+    message_options,
+    tls_from_files,
+)
+from picosip.client import Client
+from picosip.errors import (
+    CursorExpired,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+    PicosipError,
+    Refused,
+    TimedOut,
+    Unavailable,
+    WrongState,
+)
+from picosip.v1.admin_service_pb2 import TraceRecord
+from picosip.v1.call_service_pb2 import Call, CallPolicy, Termination
+from picosip.v1.event_service_pb2 import Cursor, Event
+from picosip.v1.registration_service_pb2 import Registration
+from picosip.v1.sdp_pb2 import Media, Sdp, SessionDescription
+from picosip.v1.sip_pb2 import (
+    Address,
+    Body,
+    Credentials,
+    Endpoint,
+    Header,
+    MessageOptions,
+    SipMessage,
+    SipStatus,
+)
+
+__all__ = [
+    "Address",
+    "Body",
+    "Call",
+    "CallPolicy",
+    "Client",
+    "Credentials",
+    "Cursor",
+    "CursorExpired",
+    "Endpoint",
+    "Event",
+    "FieldViolation",
+    "Header",
+    "InvalidArgument",
+    "Media",
+    "MessageOptions",
+    "NotFound",
+    "PicosipError",
+    "Refused",
+    "Registration",
+    "Sdp",
+    "SessionDescription",
+    "SipMessage",
+    "SipStatus",
+    "Termination",
+    "TimedOut",
+    "TraceRecord",
+    "Unavailable",
+    "WrongState",
+    "address",
+    "aio",
+    "attribute_map",
+    "call_policy",
+    "credentials",
+    "ladder",
+    "media",
+    "message_options",
+    "raw_sdp",
+    "sdp",
+    "tls_from_files",
+]

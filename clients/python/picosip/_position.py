@@ -1,0 +1,111 @@
+"""Where an Events stream is, and what to do when it breaks: the part without any I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+import grpc
+
+from picosip._retry import Backoff
+from picosip._values import duration
+from picosip.errors import CursorExpired, PicosipError
+from picosip.v1 import event_service_pb2 as pb
+
+# A server that stops, and proxies in between, end a stream with one of these.
+_LOST = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL}
+)
+
+
+class Position:
+    """Hands out the events of one stream after another, as if they were one."""
+
+    def __init__(
+        self,
+        *,
+        resources: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        include_messages: bool = False,
+        observer: bool = False,
+        handle_methods: Iterable[str] = (),
+        after: pb.Cursor | None = None,
+        include_snapshot: bool = False,
+        snapshot_on_loss: bool = False,
+        progress_interval: float = 10.0,
+    ) -> None:
+        self._request = pb.EventsRequest(
+            filter=pb.EventFilter(
+                resources=resources,
+                labels=labels,
+                include_messages=include_messages,
+                observer=observer,
+                handle_methods=handle_methods,
+            ),
+            after=after,
+            include_snapshot=include_snapshot,
+            progress_interval=duration(progress_interval),
+        )
+        self._snapshot_on_loss = snapshot_on_loss
+        self._events: deque[pb.Event] = deque()
+        # Where the stream is once the events in hand are out.
+        self._reached = pb.Cursor()
+        self._backoff = Backoff()
+        self.losses = 0
+
+    @property
+    def cursor(self) -> pb.Cursor:
+        """After the last event handed out."""
+        cursor = pb.Cursor()
+        cursor.CopyFrom(self._request.after)
+        return cursor
+
+    def request(self) -> pb.EventsRequest:
+        """What to ask for now."""
+        return self._request
+
+    def accept(self, response: pb.EventsResponse) -> None:
+        """Takes a response; its events are then handed out by ``next``."""
+        self._backoff = Backoff()
+        self._events.extend(response.events)
+        self._reached = response.cursor
+        if self._events and not self._request.HasField("after"):
+            first = self._events[0]
+            # A snapshot has the revision of what it stands for, an event its own.
+            before = first.revision if first.HasField("snapshot") else first.revision - 1
+            self._request.after.CopyFrom(pb.Cursor(incarnation=self._reached.incarnation))
+            self._request.after.revision = before
+        # A snapshot may come in several responses; if it breaks off, it is wanted again.
+        if not any(event.HasField("snapshot") for event in response.events):
+            self._request.include_snapshot = False
+        self._advance()
+
+    def next(self) -> pb.Event | None:
+        """The next event in hand."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        self._advance(event)
+        return event
+
+    def _advance(self, event: pb.Event | None = None) -> None:
+        if not self._events:
+            self._request.after.CopyFrom(self._reached)
+        elif event is not None and not event.HasField("snapshot"):
+            self._request.after.incarnation = self._reached.incarnation
+            self._request.after.revision = event.revision
+
+    def lost(self, failure: PicosipError | None) -> float:
+        """How long to wait, in seconds, before the stream is opened again at ``cursor``.
+
+        ``failure`` None: the server ended the stream in order. Raises it if it is not to be
+        mended by a new stream.
+        """
+        if isinstance(failure, CursorExpired) and self._snapshot_on_loss:
+            self.losses += 1
+            self._request.ClearField("after")
+            self._request.include_snapshot = True
+            return 0.0
+        if failure is not None and failure.code not in _LOST:
+            raise failure
+        return self._backoff.pause()

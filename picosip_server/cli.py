@@ -1,0 +1,320 @@
+"""The command line: ``picosip serve`` and ``picosip health``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+
+from picosip_server import logs
+from picosip_server.health_check import Tls, check
+from picosip_server.settings import Settings, flag, load
+from picosip_server.settings_file import SettingsError
+from picosip_server.users import readable_by_others
+
+PROGRAM = "picosip"
+_USAGE_STATUS = 2
+
+_ADDRESSES = "Where it serves"
+_SIP = "SIP"
+_ACCESS = "Who may use it"
+_TIMES = "Times, in seconds"
+_LIMITS = "Size"
+_RUNNING = "Running it"
+
+_EPILOG = (
+    "Each option is also an environment variable (PICOSIP_LOG_LEVEL=debug; several values with "
+    'commas between them) and a key of the TOML file (log_level = "debug"; several values as a '
+    "list). Flags win over the environment, and that over the file.",
+    "Examples:",
+    "picosip serve",
+    "picosip serve --grpc 0.0.0.0:50051 --metrics 127.0.0.1:9090",
+    "picosip serve --sip udp:10.0.0.5:5060 --users users.toml",
+    "picosip serve --config picosip.toml --log-level debug",
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _option(name: str, metavar: str, text: str, panel: str, default: str = "") -> Any:
+    """An option of ``serve``, taken as text: the settings check it, wherever it comes from."""
+    value = Settings.model_fields[name].default
+    shown = default or (" ".join(value) if isinstance(value, tuple) else str(value or ""))
+    if shown:
+        text += f" [default: {shown}]"
+    return typer.Option(
+        flag(name),
+        metavar=metavar,
+        # Square brackets are markup here, unless escaped.
+        help=text.replace("[", "\\["),
+        rich_help_panel=panel,
+        show_default=False,
+    )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {version('picosip-server')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """picoSIP: SIP sessions as a gRPC service."""
+
+
+@app.command(
+    help="Serve SIP sessions over gRPC.\n\nSIGTERM and SIGINT drain: no new calls, those that run "
+    "get --drain-timeout. A second one ends at once.",
+    epilog="\n\n".join(_EPILOG),
+)
+def serve(
+    context: typer.Context,
+    grpc: Annotated[
+        list[str] | None,
+        _option("grpc", "ADDR:PORT", "Take gRPC here; also unix:PATH. Repeatable.", _ADDRESSES),
+    ] = None,
+    sip: Annotated[
+        list[str] | None,
+        _option(
+            "sip",
+            "TRANSPORT:ADDR:PORT",
+            "Take SIP here, over udp or tcp; IPv6 in brackets, port 0 for any free one. "
+            "Repeatable.",
+            _ADDRESSES,
+        ),
+    ] = None,
+    advertise: Annotated[
+        str | None,
+        _option(
+            "advertise",
+            "HOST[:PORT]",
+            "What Via and Contact say, behind NAT or in a container.",
+            _ADDRESSES,
+            "the address of the socket",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None, _option("metrics", "ADDR:PORT", "Metrics for Prometheus.", _ADDRESSES)
+    ] = None,
+    outbound_proxy: Annotated[
+        str | None,
+        _option("outbound_proxy", "URI", "Send requests outside dialogs through it.", _SIP),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        _option(
+            "accept",
+            "TYPE",
+            "Take bodies of this type in an INVITE besides application/sdp. Repeatable.",
+            _SIP,
+        ),
+    ] = None,
+    users: Annotated[
+        str | None,
+        _option(
+            "users",
+            "FILE",
+            "Challenge REGISTER and INVITE by digest; the TOML file holds [[users]] "
+            "with user, realm, and password or ha1.",
+            _ACCESS,
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        str | None, _option("tls_cert", "FILE", "Certificate chain for gRPC, PEM.", _ACCESS)
+    ] = None,
+    tls_key: Annotated[str | None, _option("tls_key", "FILE", "Its key, PEM.", _ACCESS)] = None,
+    tls_client_ca: Annotated[
+        str | None,
+        _option("tls_client_ca", "FILE", "gRPC clients need a certificate signed by it.", _ACCESS),
+    ] = None,
+    attach_wait: Annotated[
+        str | None,
+        _option(
+            "attach_wait",
+            "SECONDS",
+            "How long an incoming call waits where no application listens.",
+            _TIMES,
+        ),
+    ] = None,
+    answer_timeout: Annotated[
+        str | None,
+        _option(
+            "answer_timeout",
+            "SECONDS",
+            "How long it waits for an answer where one listens.",
+            _TIMES,
+        ),
+    ] = None,
+    respond_timeout: Annotated[
+        str | None,
+        _option(
+            "respond_timeout", "SECONDS", "How long another request waits for Respond.", _TIMES
+        ),
+    ] = None,
+    offer_timeout: Annotated[
+        str | None,
+        _option(
+            "offer_timeout", "SECONDS", "How long the far end's offer waits for Answer.", _TIMES
+        ),
+    ] = None,
+    drain_timeout: Annotated[
+        str | None,
+        _option(
+            "drain_timeout", "SECONDS", "How long calls go on after SIGTERM, before BYE.", _TIMES
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        _option(
+            "workers",
+            "N",
+            "Threads of the SIP engine.",
+            _LIMITS,
+            "1, or the number of cores without the GIL",
+        ),
+    ] = None,
+    max_calls: Annotated[
+        str | None, _option("max_calls", "N", "Calls at once; further ones are refused.", _LIMITS)
+    ] = None,
+    event_log_size: Annotated[
+        str | None,
+        _option("event_log_size", "N", "Events kept for applications that resume.", _LIMITS),
+    ] = None,
+    config: Annotated[
+        str | None, _option("config", "FILE", "Read settings from this TOML file.", _RUNNING)
+    ] = None,
+    node: Annotated[
+        str | None,
+        _option(
+            "node",
+            "NAME",
+            "This server's part of resource names, 4 to 8 of a-z and 0-9.",
+            _RUNNING,
+            "another one at each start",
+        ),
+    ] = None,
+    log_format: Annotated[
+        str | None,
+        _option(
+            "log_format",
+            "json|console",
+            "How the log on stderr looks.",
+            _RUNNING,
+            "console on a terminal, else json",
+        ),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        _option("log_level", "LEVEL", "debug, info, warning or error.", _RUNNING),
+    ] = None,
+    ready_file: Annotated[
+        str | None,
+        _option(
+            "ready_file",
+            "FILE",
+            "Write the addresses really bound there, as JSON, once it serves.",
+            _RUNNING,
+        ),
+    ] = None,
+) -> None:
+    """Checks the settings and runs the server."""
+    settings = load(_given(context))
+    logs.configure(settings.log_format, settings.log_level)
+    log = structlog.get_logger()
+    if settings.users is not None and readable_by_others(settings.users.path):
+        log.warning("users file is readable by everybody", path=str(settings.users.path))
+    # Only now: `--help` and wrong settings need not wait for gRPC's libraries.
+    from picosip_server.service.server import run
+
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def health(
+    grpc: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDR:PORT",
+            help="Ask this server, also unix:PATH.",
+            show_default="the first of PICOSIP_GRPC, or 127.0.0.1:50051",
+        ),
+    ] = None,
+    service: Annotated[
+        str, typer.Option(metavar="NAME", help="Ask for one gRPC service.", show_default="all")
+    ] = "",
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.01, help="Wait so long.")] = 3,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS.")] = False,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who signed the server's certificate; implies --tls."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Our certificate, where it wants one.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key.")] = None,
+    tls_name: Annotated[
+        str, typer.Option(metavar="NAME", help="Name in the server's certificate.")
+    ] = "",
+) -> None:
+    """Ask a server by gRPC whether it serves: exit status 0 if so, else 1."""
+    settings = load({} if grpc is None else {"grpc": (grpc,)})
+    secure = Tls(ca=tls_ca, cert=tls_cert, key=tls_key, name=tls_name)
+    try:
+        status = check(
+            settings.grpc[0],
+            service=service,
+            tls=secure if tls or secure != Tls() else None,
+            timeout=timeout,
+        )
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be read: {error.strerror}") from error
+    typer.echo(f"{settings.grpc[0]}: {status}")
+    raise typer.Exit(0 if status == "SERVING" else 1)
+
+
+def _given(context: typer.Context) -> dict[str, object]:
+    """The options that stood on the command line."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in context.params.items()
+        if value not in (None, [], ())
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and exits: 2 where arguments or settings are at fault, a line for each."""
+    try:
+        status = app(
+            args=None if arguments is None else list(arguments),
+            prog_name=PROGRAM,
+            standalone_mode=False,
+        )
+    except typer.TyperException as error:
+        # Empty where the help was printed instead, for want of a command.
+        _refuse(*filter(None, [error.format_message()]))
+    except SettingsError as error:
+        _refuse(*error.faults)
+    sys.exit(status)
+
+
+def _refuse(*faults: str) -> NoReturn:
+    for fault in faults:
+        print(f"{PROGRAM}: {fault}", file=sys.stderr)
+    sys.exit(_USAGE_STATUS)

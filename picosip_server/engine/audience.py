@@ -1,0 +1,28 @@
+"""Who listens: what the engine must know of the applications' event streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Audience(Protocol):
+    """An immutable picture of the open event streams; asked from worker threads."""
+
+    def hears(self, resource: str, labels: Mapping[str, str]) -> bool:
+        """Whether a stream that is no mere observer matches this resource."""
+
+    def claims(self, method: str) -> bool:
+        """Whether a stream claimed out-of-dialog requests of this method."""
+
+
+class Nobody:
+    """The audience before anybody has come."""
+
+    def hears(self, resource: str, labels: Mapping[str, str]) -> bool:
+        """Nobody hears."""
+        return False
+
+    def claims(self, method: str) -> bool:
+        """Nobody claims."""
+        return False

@@ -1,0 +1,52 @@
+"""What the engine is told at its start; nothing of it changes while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from picosip_server.sip.auth.users import User
+from picosip_server.sip.timers import Timers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSpec:
+    """A transport address to listen on, or listened on."""
+
+    transport: str
+    """``UDP`` or ``TCP``."""
+    host: str
+    """IP address, IPv6 without brackets."""
+    port: int
+    """0 lets the system choose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """Settings of the engine. Times are seconds."""
+
+    listeners: tuple[ListenerSpec, ...]
+    node: str
+    """4 to 8 characters of [a-z0-9]: part of every resource name that this server makes."""
+    advertise_host: str = ""
+    """Host for Via and Contact, where peers see another one than the sockets do."""
+    advertise_port: int = 0
+    outbound_proxy: str = ""
+    """URI that requests outside dialogs are routed through; empty: none."""
+    workers: int = 0
+    """Threads; 0: one where CPython holds the GIL, else one for each core."""
+    attach_wait: float = 2.0
+    """How long an incoming call waits for an application to listen."""
+    answer_timeout: float = 180.0
+    """How long an incoming call waits for an application's answer."""
+    respond_timeout: float = 10.0
+    """How long an incoming request waits for Respond."""
+    offer_timeout: float = 10.0
+    """How long the far end's offer waits for the application's answer."""
+    accept: tuple[str, ...] = ()
+    """Body types that an INVITE may carry besides application/sdp."""
+    users: tuple[User, ...] = ()
+    """Who may REGISTER and INVITE here; empty: no challenge."""
+    max_calls: int = 200_000
+    max_transactions: int = 500_000
+    user_agent: str = "picoSIP"
+    timers: Timers = field(default_factory=Timers)

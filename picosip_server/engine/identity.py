@@ -1,0 +1,80 @@
+"""Identifiers: random where they must be unpredictable, named after node and worker."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import zlib
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class RandomIdentity:
+    """The identifiers of one worker. One generator, seeded by the system, serves them all:
+    a call to the system for each tag would cost more than parsing the message."""
+
+    def __init__(self, node: str, worker: int, seed: int | None = None) -> None:
+        self._random = random.Random(secrets.randbits(256) if seed is None else seed)
+        self._prefix = f"{node}-{worker:x}-"
+
+    def _text(self, bits: int) -> str:
+        value = self._random.getrandbits(bits)
+        out = []
+        for _ in range(bits // 5):
+            out.append(_ALPHABET[value & 31])
+            value >>= 5
+        return "".join(out)
+
+    def branch(self) -> str:
+        """80 random bits behind the magic cookie."""
+        return "z9hG4bK" + self._text(80)
+
+    def tag(self) -> str:
+        """60 random bits."""
+        return self._text(60)
+
+    def cnonce(self) -> str:
+        """80 random bits."""
+        return self._text(80)
+
+    def rseq(self) -> int:
+        """RFC 3262 section 3: chosen uniformly from 1 to 2**31 - 1; we leave room to count."""
+        return self._random.randint(1, 2**30)
+
+    def fraction(self) -> float:
+        """A number in [0, 1)."""
+        return self._random.random()
+
+    def request_name(self) -> str:
+        """``requests/{node}-{worker}-{random}``."""
+        return f"requests/{self._prefix}{self._text(60)}"
+
+    def call_name(self) -> str:
+        """``calls/{node}-{worker}-{random}``."""
+        return f"calls/{self._prefix}{self._text(60)}"
+
+    def registration_name(self) -> str:
+        """``registrations/{node}-{worker}-{random}``."""
+        return f"registrations/{self._prefix}{self._text(60)}"
+
+
+def new_call_id() -> str:
+    """A Call-ID: 128 random bits, and no host, which would tell where we are."""
+    return secrets.token_hex(16)
+
+
+def worker_for(call_id: str, workers: int) -> int:
+    """All messages of one Call-ID meet on one worker, so that no state is shared."""
+    if workers == 1:
+        return 0
+    return zlib.crc32(call_id.encode("utf-8", "surrogateescape")) % workers
+
+
+def worker_of(name: str, workers: int) -> int:
+    """The worker that made a resource name; 0 for a name that none of them made."""
+    parts = name.split("-")
+    try:
+        worker = int(parts[1], 16)
+    except (IndexError, ValueError):
+        return 0
+    return worker if 0 <= worker < workers else 0

@@ -1,0 +1,135 @@
+"""What is checked of a message before any user sees it, and what is answered without one."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+
+from picosip_server.engine.network import Source
+from picosip_server.sip.build import response_to
+from picosip_server.sip.errors import RemoteProtocolError
+from picosip_server.sip.headers import Headers
+from picosip_server.sip.hop import DEFAULT_PORT, Hop
+from picosip_server.sip.message import Request, Response
+from picosip_server.sip.status import reason_phrase
+from picosip_server.sip.ua.bodies import description_of
+from picosip_server.sip.ua.capabilities import SDP_TYPE
+
+
+def stamp(request: Request, source: Source) -> None:
+    """Notes in the top Via where the request really came from (RFC 3261 18.2.1, RFC 3581)."""
+    via = request.via
+    wants_rport = via.wants_rport
+    if not wants_rport and via.host == source.host:
+        return
+    params = via.params.with_("received", source.host)
+    if wants_rport:
+        params = params.with_("rport", str(source.port))
+    stamped = f"SIP/2.0/{via.transport} {via.sent_by}{params}"
+    others = request.headers.elements("Via")[1:]
+    request.headers.remove("Via")
+    for value in reversed((stamped, *others)):
+        request.headers.insert(0, "Via", value)
+
+
+def way_back(request: Request, source: Source) -> Hop:
+    """Where the responses to a request go (RFC 3261 section 18.2.2, RFC 3581 section 4)."""
+    via = request.via
+    port = via.port or DEFAULT_PORT.get(source.transport, 5060)
+    host = source.host
+    if source.transport == "UDP":
+        if via.wants_rport or via.rport is not None:
+            port = source.port
+        else:
+            host = _address(via.params.get("maddr")) or host
+    return Hop(
+        transport=source.transport,
+        host=host,
+        port=port,
+        local_host=source.local_host,
+        local_port=source.local_port,
+        listener=source.listener,
+        flow=source.flow,
+    )
+
+
+def _address(maddr: str | None) -> str:
+    """A maddr that is an address; a name would have to be looked up, which nobody waits for."""
+    try:
+        return str(ipaddress.ip_address((maddr or "").strip("[]")))
+    except ValueError:
+        return ""
+
+
+def check(message: Request | Response) -> None:
+    """Reads what users will read of a message, so that none of them meets a bad header.
+
+    Raises:
+        RemoteProtocolError: a header that matters cannot be read.
+    """
+    _ = message.contacts
+    _ = message.record_routes
+    if message.body:
+        if message.content_type == "":
+            # 20.15: a body that is not empty has a type.
+            raise RemoteProtocolError("a body without Content-Type")
+        if message.content_type != SDP_TYPE:
+            description_of(message)
+    if isinstance(message, Request):
+        if message.method == "PRACK":
+            _ = message.rack
+        elif message.method == "INVITE":
+            _ = message.expires
+    elif message.status < 200:
+        _ = message.rseq
+
+
+def stateless_tag(request: Request, secret: bytes) -> str:
+    """A To tag that a repetition of the request gets again (RFC 3261 section 8.2.7)."""
+    via = request.headers.get("Via") or ""
+    identity = f"{via.split(',')[0]}\0{request.headers.get('Call-ID')}"
+    return hashlib.blake2s(
+        identity.encode("utf-8", "surrogateescape"), key=secret, digest_size=8
+    ).hexdigest()
+
+
+def stateless_response(
+    request: Request, status: int, secret: bytes, headers: Iterable[tuple[str, str]] = ()
+) -> Response:
+    """A response that no transaction is kept for."""
+    return response_to(request, status, to_tag=stateless_tag(request, secret), headers=headers)
+
+
+def answer_to_faulty(request: Request, status: int, detail: str, secret: bytes) -> Response | None:
+    """The response to a request that broke the grammar, as far as it can be answered.
+
+    What it must echo (8.2.6.2) is echoed as it came, with a tag where its To can be read
+    and has none. None: too little can be read, or it
+    is an ACK, which has no response.
+    """
+    if request.method == "ACK":
+        return None
+    source = request.headers
+    headers = Headers()
+    vias = source.get_all("Via")
+    if not vias:
+        return None
+    for via in vias:
+        headers.add("Via", via)
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        value = source.get(name)
+        if value is not None:
+            headers.add(name, value)
+    if _lacks_to_tag(request):
+        headers.set("To", f"{source.get('To')};tag={stateless_tag(request, secret)}")
+    warning = "".join(each for each in detail if each.isprintable() and each not in '"\\')
+    headers.add("Warning", f'399 picosip "{warning[:120]}"')
+    return Response(status, reason_phrase(status), headers)
+
+
+def _lacks_to_tag(request: Request) -> bool:
+    try:
+        return not request.to.tag
+    except RemoteProtocolError:
+        return False

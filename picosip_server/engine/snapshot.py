@@ -1,0 +1,15 @@
+"""All live resources at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from picosip_server.sip.ua.snapshots import CallSnapshot, RegistrationSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The value that answers ``Engine.submit_snapshot``."""
+
+    calls: tuple[CallSnapshot, ...] = ()
+    registrations: tuple[RegistrationSnapshot, ...] = ()

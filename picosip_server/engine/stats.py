@@ -1,0 +1,39 @@
+"""Figures of the engine: how many things live, how often things happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """Live numbers, and totals since the start."""
+
+    active_calls: int = 0
+    active_registrations: int = 0
+    active_transactions: int = 0
+    calls_by_state: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def total(parts: Iterable[EngineStats]) -> EngineStats:
+        """The sum over the workers."""
+        calls = registrations = transactions = 0
+        by_state: dict[str, int] = {}
+        counters: dict[str, int] = {}
+        for part in parts:
+            calls += part.active_calls
+            registrations += part.active_registrations
+            transactions += part.active_transactions
+            for state, number in part.calls_by_state.items():
+                by_state[state] = by_state.get(state, 0) + number
+            for name, number in part.counters.items():
+                counters[name] = counters.get(name, 0) + number
+        return EngineStats(
+            active_calls=calls,
+            active_registrations=registrations,
+            active_transactions=transactions,
+            calls_by_state=by_state,
+            counters=counters,
+        )

@@ -1,0 +1,209 @@
+"""The sockets of the server, and each worker's way to them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import selectors
+import socket
+from collections.abc import Callable
+
+from picosip_server.engine.config import EngineConfig, ListenerSpec
+from picosip_server.engine.identity import worker_for
+from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
+from picosip_server.engine.transport.connections import Connections
+from picosip_server.engine.transport.listeners import Listeners
+from picosip_server.engine.transport.resolver import Resolver
+from picosip_server.engine.transport.tcp import open_listener
+from picosip_server.engine.transport.udp import UdpSocket
+from picosip_server.engine.worker import Worker
+from picosip_server.sip.errors import ParseError
+from picosip_server.sip.hop import Hop, Target
+
+MOST_WAITING = 50_000
+"""Messages that may wait for a busy worker before further ones are dropped, as a network does."""
+
+_call_id = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE).search
+
+
+class Sockets:
+    """Bound in the constructor, owned by the first worker from ``attach`` on.
+
+    Raises:
+        OSError: a listener's address cannot be bound; those bound before are closed.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._udp: dict[int, UdpSocket] = {}
+        self._tcp: dict[int, socket.socket] = {}
+        bound: list[ListenerSpec] = []
+        try:
+            for index, spec in enumerate(config.listeners):
+                bound.append(self._bind(index, spec))
+        except OSError:
+            self.close()
+            raise
+        self.bound = tuple(bound)
+        self.listeners = Listeners(self.bound, config.advertise_host, config.advertise_port)
+        self.resolver = Resolver()
+        self.connections: Connections
+        self._workers: list[Worker] = []
+
+    def _bind(self, index: int, spec: ListenerSpec) -> ListenerSpec:
+        try:
+            if spec.transport == "UDP":
+                self._udp[index] = UdpSocket(spec)
+                return self._udp[index].bound
+            self._tcp[index] = open_listener(spec.host, spec.port)
+            port = self._tcp[index].getsockname()[1]
+            return ListenerSpec(transport="TCP", host=spec.host, port=port)
+        except OSError as error:
+            where = f"{spec.transport.lower()}:{spec.host}:{spec.port}"
+            raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
+
+    def attach(self, workers: list[Worker]) -> None:
+        """Has the first worker watch the sockets, before it starts."""
+        self._workers = workers
+        first = workers[0]
+        self.connections = Connections(
+            first.selector,
+            self.listeners,
+            deliver=lambda data, source: self._deliver(data, source, stream=True),
+            fault=self._fault,
+            failed=self._failed,
+            clock=lambda: first.now,
+        )
+        first.on_idle = self.connections.expire
+        for index, udp in self._udp.items():
+            first.selector.register(udp.socket, selectors.EVENT_READ, self._udp_reader(index, udp))
+        for index, listener in self._tcp.items():
+            first.selector.register(listener, selectors.EVENT_READ, self._acceptor(index, listener))
+
+    def _udp_reader(self, index: int, udp: UdpSocket) -> Callable[[int], None]:
+        def take(data: bytes, host: str, port: int) -> None:
+            if len(data) <= 4 and not data.strip(b"\r\n\0"):
+                # Keep-alives of NATed peers: empty lines or nothing at all.
+                return
+            try:
+                local_host, local_port = self.listeners.local(index, host)
+            except Unreachable:
+                # There is no way back to the sender.
+                return
+            self._deliver(data, Source("UDP", host, port, local_host, local_port, index))
+
+        def read(mask: int) -> None:
+            udp.read(take)
+
+        return read
+
+    def _acceptor(self, index: int, listener: socket.socket) -> Callable[[int], None]:
+        def accept(mask: int) -> None:
+            self.connections.accept(index, listener)
+
+        return accept
+
+    def _deliver(self, data: bytes, source: Source, *, stream: bool = False) -> None:
+        first = self._workers[0]
+        if len(self._workers) > 1:
+            found = _call_id(data)
+            call_id = found.group(1).decode("utf-8", "surrogateescape") if found else ""
+            worker = self._workers[worker_for(call_id, len(self._workers))]
+            if worker is not first:
+                if worker.backlog < MOST_WAITING:
+                    worker.post(lambda now: worker.core.receive(data, source, now, stream=stream))
+                return
+        first.core.receive(data, source, first.now, stream=stream)
+
+    def _fault(self, error: ParseError, source: Source) -> None:
+        first = self._workers[0]
+        first.core.faulty(error, source, first.now)
+
+    def _failed(self, sender: Sender, detail: str) -> None:
+        worker = self._workers[sender.worker]
+        # Posted even to ourselves: the core may be in the midst of something.
+        worker.post(lambda now: worker.core.failed(sender, detail, now))
+
+    def send_udp(self, hop: Hop, data: bytes) -> None:
+        """Sends a datagram; from any thread.
+
+        Raises:
+            Unreachable: the system refuses it.
+        """
+        self._udp[hop.listener].send(data, hop.host, hop.port)
+
+    def send_tcp(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
+        """Sends over a connection, from the first worker's thread.
+
+        Raises:
+            Unreachable: no connection can be begun.
+        """
+        self.connections.send(hop, data, sender)
+
+    def close(self) -> None:
+        """Closes everything; the workers have stopped."""
+        for udp in self._udp.values():
+            udp.close()
+        for listener in self._tcp.values():
+            listener.close()
+        if hasattr(self, "connections"):
+            self.connections.close()
+        if hasattr(self, "resolver"):
+            self.resolver.close()
+
+
+class WorkerNetwork:
+    """One worker's ``Network``."""
+
+    def __init__(self, sockets: Sockets, worker: Worker, first: Worker) -> None:
+        self._sockets = sockets
+        self._worker = worker
+        self._first = first
+
+    def send(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
+        """See ``Network.send``."""
+        if hop.transport == "UDP":
+            self._sockets.send_udp(hop, data)
+        elif self._worker is self._first:
+            self._sockets.send_tcp(hop, data, sender)
+        else:
+            self._first.post(lambda now: self._hand_over(hop, data, sender))
+
+    def _hand_over(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
+        try:
+            self._sockets.send_tcp(hop, data, sender)
+        except Unreachable as error:
+            if sender is not None:
+                detail = str(error)
+                self._worker.post(lambda now: self._worker.core.failed(sender, detail, now))
+
+    def locate(self, target: Target, ticket: Ticket) -> tuple[Hop, ...] | None:
+        """See ``Network.locate``."""
+        if target.transport not in ("", "UDP", "TCP"):
+            raise Unreachable(f"the transport {target.transport} is not offered by this server")
+        try:
+            ipaddress.ip_address(target.host.partition("%")[0])
+        except ValueError:
+            self._resolve(target, ticket)
+            return None
+        return (self._sockets.listeners.hop(target.host, target.port, target.transport),)
+
+    def _resolve(self, target: Target, ticket: Ticket) -> None:
+        worker = self._worker
+
+        def lost(detail: str) -> None:
+            worker.post(lambda now: worker.core.not_located(ticket, detail, now))
+
+        def found(addresses: list[str]) -> None:
+            hops: list[Hop] = []
+            detail = ""
+            for each in addresses:
+                try:
+                    hops.append(self._sockets.listeners.hop(each, target.port, target.transport))
+                except Unreachable as error:
+                    detail = str(error)
+            if not hops:
+                lost(detail or f"the name {target.host!r} has no address")
+                return
+            worker.post(lambda now: worker.core.located(ticket, tuple(hops), now))
+
+        self._sockets.resolver.resolve(target.host, found=found, lost=lost)

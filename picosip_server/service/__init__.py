@@ -1,0 +1,1 @@
+"""The gRPC side: requests become engine commands, engine events become event streams."""

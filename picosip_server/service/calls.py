@@ -1,0 +1,156 @@
+"""CallService: INVITE sessions in both roles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+from picosip.v1 import call_service_pb2 as pb, call_service_pb2_grpc as pb_grpc
+from picosip_server.service import errors
+from picosip_server.service.backend import Backend
+from picosip_server.service.bridge import OnCreated
+from picosip_server.service.convert import commands, resources
+from picosip_server.service.convert.commands import MakeCommand
+from picosip_server.service.paging import Page
+from picosip_server.service.validate import Check
+from picosip_server.sip.ua.commands import Hangup
+from picosip_server.sip.ua.snapshots import CallSnapshot
+
+
+class CallService(pb_grpc.CallServiceServicer):
+    """Each RPC checks its request, has the engine do it, and gives the call as it then is."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def Invite(self, request: pb.InviteRequest, context: object) -> pb.InviteResponse:
+        """Places a call."""
+        make = commands.invite(request, host=self._backend.host)
+        tie = _Tie(self._backend) if request.policy.hangup_on_disconnect else None
+        try:
+            call = await self._backend.once(
+                "Invite",
+                request.request_id,
+                request,
+                lambda: self._perform(make, None if tie is None else tie.created),
+            )
+        except asyncio.CancelledError:
+            if tie is not None:
+                tie.cut()
+            raise
+        return pb.InviteResponse(call=call)
+
+    async def Progress(self, request: pb.ProgressRequest, context: object) -> pb.ProgressResponse:
+        """Sends a 1xx to an incoming INVITE."""
+        make = commands.progress(request, host=self._backend.host)
+        call = await self._backend.once(
+            "Progress", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.ProgressResponse(call=call)
+
+    async def Answer(self, request: pb.AnswerRequest, context: object) -> pb.AnswerResponse:
+        """Answers an incoming INVITE, or the far end's offer."""
+        make = commands.answer(request, host=self._backend.host)
+        call = await self._backend.once(
+            "Answer", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.AnswerResponse(call=call)
+
+    async def Reject(self, request: pb.RejectRequest, context: object) -> pb.RejectResponse:
+        """Refuses an incoming INVITE."""
+        make = commands.reject(request)
+        call = await self._backend.once(
+            "Reject", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.RejectResponse(call=call)
+
+    async def Redirect(self, request: pb.RedirectRequest, context: object) -> pb.RedirectResponse:
+        """Sends an incoming INVITE elsewhere."""
+        make = commands.redirect(request)
+        call = await self._backend.once(
+            "Redirect", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.RedirectResponse(call=call)
+
+    async def Hangup(self, request: pb.HangupRequest, context: object) -> pb.HangupResponse:
+        """Ends a call, whatever its state."""
+        make = commands.hangup(request)
+        call = await self._backend.once(
+            "Hangup", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.HangupResponse(call=call)
+
+    async def GetCall(self, request: pb.GetCallRequest, context: object) -> pb.GetCallResponse:
+        """A call as it stands."""
+        return pb.GetCallResponse(call=await self._perform(commands.get_call(request)))
+
+    async def ListCalls(
+        self, request: pb.ListCallsRequest, context: object
+    ) -> pb.ListCallsResponse:
+        """The live calls, by name."""
+        check = Check()
+        page = Page(check, request.page_size, request.page_token)
+        wanted = check.labels("labels", request.labels).items()
+        check.done()
+        snapshot, _ = await self._backend.bridge.snapshot()
+        calls, next_page_token = page.of(
+            call for call in snapshot.calls if wanted <= call.labels.items()
+        )
+        clock = self._backend.clock
+        return pb.ListCallsResponse(
+            calls=[resources.call(call, clock) for call in calls],
+            next_page_token=next_page_token,
+        )
+
+    async def Modify(self, request: pb.ModifyRequest, context: object) -> NoReturn:
+        """Not there yet."""
+        raise errors.unimplemented("CallService.Modify")
+
+    async def Hold(self, request: pb.HoldRequest, context: object) -> NoReturn:
+        """Not there yet."""
+        raise errors.unimplemented("CallService.Hold")
+
+    async def Resume(self, request: pb.ResumeRequest, context: object) -> NoReturn:
+        """Not there yet."""
+        raise errors.unimplemented("CallService.Resume")
+
+    async def Transfer(self, request: pb.TransferRequest, context: object) -> NoReturn:
+        """Not there yet."""
+        raise errors.unimplemented("CallService.Transfer")
+
+    async def SendDtmf(self, request: pb.SendDtmfRequest, context: object) -> NoReturn:
+        """Not there yet."""
+        raise errors.unimplemented("CallService.SendDtmf")
+
+    async def _perform(self, make: MakeCommand, on_created: OnCreated | None = None) -> pb.Call:
+        snapshot = await self._backend.perform(make, CallSnapshot, on_created)
+        return resources.call(snapshot, self._backend.clock)
+
+
+class _Tie:
+    """Ends a call whose Invite goes away before it has returned (``hangup_on_disconnect``)."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._name = ""
+        self._is_cut = False
+
+    def created(self, name: str) -> None:
+        """The call exists now."""
+        self._name = name
+        self._hang_up_if_due()
+
+    def cut(self) -> None:
+        """The RPC has gone."""
+        self._is_cut = True
+        self._hang_up_if_due()
+
+    def _hang_up_if_due(self) -> None:
+        if self._is_cut and self._name:
+            self._backend.spawn(self._hang_up(), f"hanging up {self._name}, whose client has left,")
+
+    def _hang_up(self) -> Coroutine[Any, Any, CallSnapshot]:
+        return self._backend.perform(
+            lambda token: Hangup(token=token, name=self._name), CallSnapshot
+        )

@@ -1,0 +1,32 @@
+"""Wall-clock times for the engine's monotonic ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+
+class Clock:
+    """Turns the engine's ``now`` into timestamps.
+
+    The offset is taken once: a wall clock that is set anew while the server runs
+    must not turn the order of events around.
+    """
+
+    __slots__ = ("_offset", "now")
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.now = now
+        """The present, in the engine's monotonic seconds."""
+        self._offset = wall() - now()
+
+    def timestamp(self, at: float) -> Timestamp:
+        """The moment ``at``, to the microsecond."""
+        seconds, micros = divmod(round((at + self._offset) * 1_000_000), 1_000_000)
+        return Timestamp(seconds=seconds, nanos=micros * 1000)

@@ -1,0 +1,213 @@
+"""The parts that requests share, from the API: addresses, options, bodies, credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from picosip.v1 import call_service_pb2 as call_pb, sdp_pb2, sip_pb2 as pb
+from picosip_server.sdp.errors import SdpError
+from picosip_server.service.convert import descriptions
+from picosip_server.service.validate import ALWAYS_RESERVED, UNSUPPORTED, Check
+from picosip_server.sip.address import Address
+from picosip_server.sip.auth.users import is_ha1
+from picosip_server.sip.errors import ParseError
+from picosip_server.sip.grammar import Params, is_token, quote
+from picosip_server.sip.ua.commands import (
+    Body,
+    Credentials,
+    ForkedAnswers,
+    NextHop,
+    Options,
+    Policy,
+    Reliability,
+)
+
+_MOST_HEADERS = 200
+_MOST_PARTS = 32
+_TRANSPORTS = {pb.TRANSPORT_UNSPECIFIED: "", pb.TRANSPORT_UDP: "UDP", pb.TRANSPORT_TCP: "TCP"}
+_RELIABILITY = {
+    call_pb.CallPolicy.RELIABLE_PROVISIONAL_UNSPECIFIED: Reliability.SUPPORTED,
+    call_pb.CallPolicy.RELIABLE_PROVISIONAL_DISABLED: Reliability.DISABLED,
+    call_pb.CallPolicy.RELIABLE_PROVISIONAL_SUPPORTED: Reliability.SUPPORTED,
+    call_pb.CallPolicy.RELIABLE_PROVISIONAL_REQUIRED: Reliability.REQUIRED,
+}
+_FORKED_ANSWERS = {
+    call_pb.CallPolicy.FORKED_ANSWERS_UNSPECIFIED: ForkedAnswers.KEEP_FIRST,
+    call_pb.CallPolicy.FORKED_ANSWERS_KEEP_FIRST: ForkedAnswers.KEEP_FIRST,
+    call_pb.CallPolicy.FORKED_ANSWERS_KEEP_ALL: ForkedAnswers.KEEP_ALL,
+}
+
+
+def address(
+    check: Check, field: str, value: pb.Address, *, sip: bool = False, contact: bool = False
+) -> Address:
+    """A name-addr. In From and To the tag is the stack's own; a ``contact`` has none."""
+    uri = check.uri(f"{field}.uri", value.uri, sip=sip, headers=contact)
+    params = []
+    for index, parameter in enumerate(value.parameters):
+        path = f"{field}.parameters[{index}]"
+        check.token(f"{path}.name", parameter.name)
+        if not contact and parameter.name.lower() == "tag":
+            check.fail(f"{path}.name", "the tag is set by the stack")
+        text = None
+        if parameter.HasField("value"):
+            check.text(f"{path}.value", parameter.value)
+            text = _parameter_value(parameter.value)
+        params.append((parameter.name, text))
+    return Address(
+        display_name=check.text(f"{field}.display_name", value.display_name),
+        uri=uri,
+        params=Params(params),
+    )
+
+
+def _parameter_value(text: str) -> str:
+    # RFC 3261 section 25.1, gen-value: a token or a host stands as it is.
+    if is_token(text) or (text.startswith("[") and text.endswith("]") and ":" in text):
+        return text
+    return quote(text)
+
+
+def addresses(check: Check, field: str, values: Collection[pb.Address]) -> tuple[Address, ...]:
+    """Contacts."""
+    check.count(field, len(values), _MOST_PARTS)
+    return tuple(
+        address(check, f"{field}[{index}]", value, contact=True)
+        for index, value in enumerate(values)
+    )
+
+
+def status(
+    check: Check, value: pb.SipStatus, *, default: int, least: int, most: int
+) -> tuple[int, str]:
+    """Code and reason phrase; no code asks for the default."""
+    code = value.code and check.code("status.code", value.code, least, most)
+    return code or default, check.text("status.reason", value.reason, most=256)
+
+
+def options(
+    check: Check, value: pb.MessageOptions, reserved: Collection[str] = ALWAYS_RESERVED
+) -> Options:
+    """What the application adds to the message; ``reserved`` headers are refused."""
+    check.count("options.headers", len(value.headers), _MOST_HEADERS)
+    for index, header in enumerate(value.headers):
+        check.header(f"options.headers[{index}]", header.name, header.value, reserved)
+    check.count("options.routes", len(value.routes), _MOST_PARTS)
+    for index, route in enumerate(value.routes):
+        _route(check, f"options.routes[{index}]", route)
+    return Options(
+        headers=tuple((header.name, header.value) for header in value.headers),
+        routes=tuple(value.routes),
+        next_hop=_next_hop(check, value.next_hop) if value.HasField("next_hop") else None,
+    )
+
+
+def _route(check: Check, field: str, text: str) -> None:
+    try:
+        uri = Address.parse(check.text(field, text, required=True)).uri
+    except ParseError as error:
+        if text:
+            check.fail(field, f"is no route: {error}")
+        return
+    if not uri.is_sip:
+        check.fail(field, "must be a sip or sips URI")
+
+
+def _next_hop(check: Check, value: pb.Endpoint) -> NextHop:
+    transport = _TRANSPORTS.get(value.transport)
+    if transport is None:
+        check.fail("options.next_hop.transport", "this server speaks UDP and TCP only", UNSUPPORTED)
+    host = check.text("options.next_hop.host", value.host, required=True, most=255)
+    if " " in host:
+        check.fail("options.next_hop.host", "must be a host name or an IP address")
+    return NextHop(
+        host=host.removeprefix("[").removesuffix("]"),
+        port=check.number("options.next_hop.port", value.port, 0, 65_535),
+        transport=transport or "",
+    )
+
+
+def body(check: Check, field: str, value: pb.Body) -> Body:
+    """A body, whatever is in it."""
+    return Body(
+        content_type=check.media_type(f"{field}.content_type", value.content_type),
+        data=value.data,
+        disposition=check.text(f"{field}.content_disposition", value.content_disposition),
+    )
+
+
+def bodies(check: Check, field: str, values: Collection[pb.Body]) -> tuple[Body, ...]:
+    """Several bodies."""
+    check.count(field, len(values), _MOST_PARTS)
+    return tuple(body(check, f"{field}[{index}]", value) for index, value in enumerate(values))
+
+
+def description(
+    check: Check, field: str, value: sdp_pb2.SessionDescription, *, host: str
+) -> Body | None:
+    """A session description as the body that says it; see ``descriptions.to_body``."""
+    form = value.WhichOneof("form")
+    if form is None:
+        check.fail(field, "needs raw or sdp")
+        return None
+    if form == "raw" and not value.raw:
+        check.fail(f"{field}.raw", "must not be empty")
+        return None
+    try:
+        return descriptions.to_body(value, host=host)
+    except SdpError as error:
+        check.fail(f"{field}.sdp.{error.field}" if error.field else f"{field}.sdp", error.detail)
+        return None
+
+
+def credentials(check: Check, values: Iterable[pb.Credentials]) -> tuple[Credentials, ...]:
+    """Secrets for digest."""
+    found = []
+    for index, value in enumerate(values):
+        path = f"credentials[{index}]"
+        secret = value.WhichOneof("secret")
+        if secret is None:
+            check.fail(f"{path}.secret", "needs password or ha1")
+        if secret == "ha1" and not is_ha1(value.ha1):
+            check.fail(f"{path}.ha1", "must be 32 (MD5) or 64 (SHA-256) hexadecimal digits")
+        found.append(
+            Credentials(
+                realm=check.text(f"{path}.realm", value.realm),
+                username=check.text(f"{path}.username", value.username, required=True),
+                password=value.password if secret == "password" else None,
+                ha1=value.ha1 if secret == "ha1" else None,
+            )
+        )
+    check.count("credentials", len(found), _MOST_PARTS)
+    return tuple(found)
+
+
+def policy(check: Check, value: call_pb.CallPolicy) -> Policy:
+    """What the stack does by itself for the call."""
+    if value.HasField("session_timer"):
+        check.fail("policy.session_timer", "this server has no session timers yet", UNSUPPORTED)
+    reliability = _RELIABILITY.get(value.reliable_provisional)
+    if reliability is None:
+        check.fail("policy.reliable_provisional", "is no value of the enumeration")
+    forked_answers = _FORKED_ANSWERS.get(value.forked_answers)
+    if forked_answers is None:
+        check.fail("policy.forked_answers", "is no value of the enumeration")
+    return Policy(
+        reliability=reliability or Reliability.SUPPORTED,
+        ring_timeout=_limit(check, value, "ring_timeout"),
+        max_duration=_limit(check, value, "max_duration"),
+        max_redirects=check.number("policy.max_redirects", value.max_redirects, 0, 70),
+        respond_timeout=_limit(check, value, "respond_timeout"),
+        forked_answers=forked_answers or ForkedAnswers.KEEP_FIRST,
+    )
+
+
+def _limit(check: Check, value: call_pb.CallPolicy, name: str) -> float | None:
+    intervals = {
+        "ring_timeout": value.ring_timeout,
+        "max_duration": value.max_duration,
+        "respond_timeout": value.respond_timeout,
+    }
+    if not value.HasField(name):  # type: ignore[arg-type]
+        return None
+    return check.positive(f"policy.{name}", intervals[name])

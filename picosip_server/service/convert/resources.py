@@ -1,0 +1,119 @@
+"""Calls and registrations for the API."""
+
+from __future__ import annotations
+
+from picosip.v1 import call_service_pb2 as call_pb, registration_service_pb2 as registration_pb
+from picosip_server.service.clock import Clock
+from picosip_server.service.convert import descriptions
+from picosip_server.service.convert.values import address, addresses, clean, duration, status
+from picosip_server.sip.ua.snapshots import (
+    CallDirection,
+    CallSnapshot,
+    CallState,
+    Cause,
+    DialogSnapshot,
+    OfferAnswerState,
+    RegistrationSnapshot,
+    RegistrationState,
+    Termination,
+)
+
+_CALL_STATES = {
+    CallState.CALLING: call_pb.Call.STATE_CALLING,
+    CallState.INCOMING: call_pb.Call.STATE_INCOMING,
+    CallState.EARLY: call_pb.Call.STATE_EARLY,
+    CallState.CONNECTING: call_pb.Call.STATE_CONNECTING,
+    CallState.CONFIRMED: call_pb.Call.STATE_CONFIRMED,
+    CallState.TERMINATING: call_pb.Call.STATE_TERMINATING,
+    CallState.TERMINATED: call_pb.Call.STATE_TERMINATED,
+}
+_DIRECTIONS = {
+    CallDirection.OUTGOING: call_pb.Call.DIRECTION_OUTGOING,
+    CallDirection.INCOMING: call_pb.Call.DIRECTION_INCOMING,
+}
+_OFFER_ANSWER_STATES = {
+    OfferAnswerState.NONE: call_pb.OFFER_ANSWER_STATE_UNSPECIFIED,
+    OfferAnswerState.LOCAL_OFFER: call_pb.OFFER_ANSWER_STATE_LOCAL_OFFER,
+    OfferAnswerState.REMOTE_OFFER: call_pb.OFFER_ANSWER_STATE_REMOTE_OFFER,
+    OfferAnswerState.STABLE: call_pb.OFFER_ANSWER_STATE_STABLE,
+}
+_CAUSES = {
+    Cause.LOCAL_HANGUP: call_pb.Termination.CAUSE_LOCAL_HANGUP,
+    Cause.REMOTE_HANGUP: call_pb.Termination.CAUSE_REMOTE_HANGUP,
+    Cause.REJECTED: call_pb.Termination.CAUSE_REJECTED,
+    Cause.CANCELLED: call_pb.Termination.CAUSE_CANCELLED,
+    Cause.REDIRECTED: call_pb.Termination.CAUSE_REDIRECTED,
+    Cause.TIMEOUT: call_pb.Termination.CAUSE_TIMEOUT,
+    Cause.TRANSPORT_FAILURE: call_pb.Termination.CAUSE_TRANSPORT_FAILURE,
+    Cause.SESSION_EXPIRED: call_pb.Termination.CAUSE_SESSION_EXPIRED,
+    Cause.TRANSFERRED: call_pb.Termination.CAUSE_TRANSFERRED,
+    Cause.SERVER_SHUTDOWN: call_pb.Termination.CAUSE_SERVER_SHUTDOWN,
+}
+_REGISTRATION_STATES = {
+    RegistrationState.REGISTERING: registration_pb.Registration.STATE_REGISTERING,
+    RegistrationState.ACTIVE: registration_pb.Registration.STATE_ACTIVE,
+    RegistrationState.FAILED: registration_pb.Registration.STATE_FAILED,
+    RegistrationState.UNREGISTERING: registration_pb.Registration.STATE_UNREGISTERING,
+    RegistrationState.TERMINATED: registration_pb.Registration.STATE_TERMINATED,
+}
+
+
+def call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
+    """A call as it stands."""
+    answered, ended = value.answer_time, value.end_time
+    return call_pb.Call(
+        name=value.name,
+        state=_CALL_STATES[value.state],
+        direction=_DIRECTIONS[value.direction],
+        from_address=address(value.from_address),
+        to_address=address(value.to_address),
+        request_uri=clean(value.request_uri),
+        sip_call_id=clean(value.sip_call_id),
+        local_tag=clean(value.local_tag),
+        dialogs=[dialog(one) for one in value.dialogs],
+        offer_answer_state=_OFFER_ANSWER_STATES[value.offer_answer_state],
+        local_description=descriptions.to_proto(value.local_description),
+        remote_description=descriptions.to_proto(value.remote_description),
+        termination=None if value.termination is None else termination(value.termination),
+        create_time=clock.timestamp(value.create_time),
+        answer_time=None if answered is None else clock.timestamp(answered),
+        end_time=None if ended is None else clock.timestamp(ended),
+        labels=value.labels,
+        authenticated_user=clean(value.authenticated_user),
+    )
+
+
+def dialog(value: DialogSnapshot) -> call_pb.Dialog:
+    """One dialog of a call."""
+    return call_pb.Dialog(
+        remote_tag=clean(value.remote_tag),
+        remote_target=clean(value.remote_target),
+        route_set=map(clean, value.route_set),
+        early=value.early,
+    )
+
+
+def termination(value: Termination) -> call_pb.Termination:
+    """How a call ended."""
+    return call_pb.Termination(
+        cause=_CAUSES[value.cause],
+        status=status(value.status, value.reason),
+        reasons=map(clean, value.reasons),
+    )
+
+
+def registration(value: RegistrationSnapshot, clock: Clock) -> registration_pb.Registration:
+    """A registration as it stands."""
+    expires = value.expire_time
+    return registration_pb.Registration(
+        name=value.name,
+        state=_REGISTRATION_STATES[value.state],
+        registrar_uri=clean(value.registrar),
+        aor=address(value.aor),
+        contacts=addresses(value.contacts),
+        expires=duration(value.expires),
+        expire_time=None if expires is None else clock.timestamp(expires),
+        last_status=status(value.last_status, value.last_reason),
+        service_route=map(clean, value.service_route),
+        labels=value.labels,
+    )

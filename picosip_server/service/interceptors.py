@@ -1,0 +1,104 @@
+"""What every RPC of the API passes: its log line, its figures, and its errors."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import grpc
+import structlog
+
+from picosip_server.service import errors
+
+_log = structlog.get_logger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+RpcDone = Callable[[str, str], None]
+"""Is told the method and the name of the status code."""
+
+_OURS = "/picosip.v1."
+
+
+class Observer(grpc.aio.ServerInterceptor):
+    """Logs and counts each RPC, never its contents; ends it with the right status.
+
+    ApiErrors become rich statuses; any other exception becomes INTERNAL, with an id
+    that the log has beside the traceback.
+    """
+
+    def __init__(self, rpc_done: RpcDone) -> None:
+        self._rpc_done = rpc_done
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Puts itself around the handlers of this API; health and reflection go untouched."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        return self._observed(handler, method)
+
+    def _observed(self, handler: Handler, method: str) -> Handler:
+        if handler.unary_unary is not None:
+            make: Callable[..., Any] = grpc.unary_unary_rpc_method_handler
+            behaviour: Callable[..., Any] = handler.unary_unary
+        elif handler.unary_stream is not None:
+            make, behaviour = grpc.unary_stream_rpc_method_handler, handler.unary_stream
+        elif handler.stream_stream is not None:
+            make, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
+        else:
+            return handler
+        observed: Handler = make(
+            self._around(behaviour, method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        return observed
+
+    def _around(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
+        async def answer(request: Any, context: Context) -> Any:
+            async with self._watch(method, context):
+                return await behaviour(request, context)
+
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with self._watch(method, context):
+                async for response in behaviour(request, context):
+                    yield response
+
+        return stream if inspect.isasyncgenfunction(behaviour) else answer
+
+    @asynccontextmanager
+    async def _watch(self, method: str, context: Context) -> AsyncIterator[None]:
+        began = time.monotonic()
+        code = grpc.StatusCode.OK
+        try:
+            yield
+        except errors.ApiError as error:
+            code = error.code
+            await errors.abort(context, error)
+        except (asyncio.CancelledError, GeneratorExit):
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except Exception:
+            code = grpc.StatusCode.INTERNAL
+            error_id = secrets.token_hex(8)
+            _log.exception("an RPC failed unexpectedly", method=method, error_id=error_id)
+            await errors.abort(context, errors.internal(error_id))
+        finally:
+            self._rpc_done(method, code.name)
+            _log.debug(
+                "rpc",
+                method=method,
+                peer=context.peer(),
+                code=code.name,
+                seconds=round(time.monotonic() - began, 6),
+            )

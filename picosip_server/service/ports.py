@@ -1,0 +1,50 @@
+"""What the service wants of an engine, so that it can be run on another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+from picosip_server.engine.audience import Audience
+from picosip_server.engine.config import ListenerSpec
+from picosip_server.engine.stats import EngineStats
+from picosip_server.sip.ua.commands import Command
+from picosip_server.sip.ua.outputs import Output
+
+Sink = Callable[[list[Output]], None]
+"""Takes an ordered batch of outputs, in any thread."""
+
+
+class EnginePort(Protocol):
+    """The engine as the service drives it; all methods may be called from any thread."""
+
+    def start(self) -> tuple[ListenerSpec, ...]:
+        """Binds the listeners and gives the addresses really bound. Raises OSError."""
+
+    def submit(self, command: Command) -> None:
+        """Takes a command; exactly one Completed or Failed with its token answers it."""
+
+    def submit_snapshot(self, token: Hashable) -> None:
+        """Asks for a ``Snapshot``, which comes as the value of a Completed."""
+
+    def set_audience(self, audience: Audience) -> None:
+        """Says who listens from now on."""
+
+    def set_tracing(self, on: bool) -> None:
+        """Switches Traced outputs on or off."""
+
+    def refuse_new_work(self) -> None:
+        """Takes no new calls, registrations and requests any more."""
+
+    def end_all_calls(self, token: Hashable) -> None:
+        """Ends all calls and registrations; Completed with None when none is left."""
+
+    def stats(self) -> EngineStats:
+        """Figures of this moment."""
+
+    def stop(self) -> None:
+        """Closes the sockets and ends the threads."""
+
+
+MakeEngine = Callable[[Sink], EnginePort]
+"""Makes an engine that is not started yet."""

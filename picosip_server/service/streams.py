@@ -1,0 +1,249 @@
+"""Event streams: each one is a cursor into the log, with a filter and a pace of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from picosip.v1 import event_service_pb2 as pb
+from picosip_server.service import errors, wire
+from picosip_server.service.audience import Listeners
+from picosip_server.service.errors import ApiError
+from picosip_server.service.event_log import EventLog
+from picosip_server.service.filters import StreamFilter
+
+Write = Callable[[bytes], Awaitable[None]]
+"""Sends an encoded EventsResponse; returns when flow control lets the next one in."""
+
+BATCH_EVENTS = 64
+_SNAPSHOT_EVENTS = 256
+_BATCH_OCTETS = 1 << 20
+"""Clients take messages of up to 4 MiB by default."""
+_LINGER = 0.002
+"""Seconds for which events wait for more of them, if the last response is as young."""
+_SCAN = 2_000
+"""Entries looked at before other streams get a turn."""
+_CATCH_UP_WITHIN = 0.5
+"""Seconds after which a stream is told that others' events have moved the log on."""
+_SHORTEST_PROGRESS = 0.01
+
+
+class EventStream:
+    """One open Events RPC."""
+
+    def __init__(
+        self, log: EventLog, filter_: StreamFilter, *, after: int, progress_interval: float = 0.0
+    ) -> None:
+        self.filter = filter_
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._position = after
+        """Revision up to which the log has been looked through."""
+        self._delivered = after
+        """Revision up to which everything has been written or is of no interest."""
+        self._told: int | None = None
+        """Cursor of the last response."""
+        self._wrote_at = float("-inf")
+        self._progress = max(progress_interval, _SHORTEST_PROGRESS) if progress_interval else None
+        self._waiter: asyncio.Future[None] | None = None
+        self._ending: ApiError | None = None
+
+    def end(self, error: ApiError) -> None:
+        """Ends the stream with ``error`` once it has sent what is in the log by now."""
+        self._ending = error
+        self.wake()
+
+    def wake(self) -> None:
+        """Says that there may be something to send."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def lag(self, now: float) -> float:
+        """Age in seconds of the oldest event that has not been written yet; 0 if none waits."""
+        try:
+            waiting = self._log.entry(max(self._delivered + 1, self._log.oldest))
+        except KeyError:
+            # Nothing waits; or the log moved on, for metrics are read in another thread.
+            return 0.0
+        return max(0.0, now - waiting.at)
+
+    async def run(self, write: Write, snapshot: Iterable[bytes] = ()) -> None:
+        """Sends the encoded snapshot events, then the log from the cursor on, for ever.
+
+        The first response goes out at once, even if it is empty: the client then knows
+        that it is attached. A response with no cursor has a snapshot that goes on in the
+        next one. Raises ApiError when the cursor has fallen out of the log, or ``end``
+        was called.
+        """
+        self._log.add_waker(self.wake)
+        try:
+            await self._send_snapshot(write, snapshot)
+            # Where others' events made up the backlog, the client learns at once that it
+            # has caught up.
+            await self._send_backlog(write)
+            if self._told != self._position:
+                await self._write(write, [])
+            while True:
+                await self._send_backlog(write)
+                if self._ending is not None:
+                    raise self._ending
+                if self._loop.time() >= self._due():
+                    await self._write(write, [])
+                await self._sleep_until(self._due())
+        finally:
+            self._log.remove_waker(self.wake)
+
+    async def _send_snapshot(self, write: Write, snapshot: Iterable[bytes]) -> None:
+        part: list[bytes] = []
+        octets = 0
+        for event in snapshot:
+            if part and (len(part) == _SNAPSHOT_EVENTS or octets + len(event) > _BATCH_OCTETS):
+                await write(wire.response(None, part))
+                part, octets = [], 0
+            part.append(event)
+            octets += len(event)
+        await self._write(write, part)
+
+    async def _send_backlog(self, write: Write) -> None:
+        while self._position < self._log.latest:
+            if self._log.latest - self._position < BATCH_EVENTS:
+                await self._linger()
+            events = self._collect()
+            if events:
+                await self._write(write, events)
+            else:
+                self._delivered = self._position
+                if self._loop.time() >= self._due():
+                    await self._write(write, [])
+                await asyncio.sleep(0)
+
+    async def _linger(self) -> None:
+        # The cost is per message: after one has gone out, events gather for a moment.
+        wait = self._wrote_at + _LINGER - self._loop.time()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def _collect(self) -> list[bytes]:
+        """The next events to send; moves the position behind all that it has looked at."""
+        log = self._log
+        if self._position < log.oldest - 1:
+            raise errors.cursor_expired(
+                f"this stream read too slowly: revision {self._position + 1} is no longer held",
+                oldest=log.cursor(log.oldest),
+                latest=log.cursor(log.latest),
+            )
+        events: list[bytes] = []
+        octets = 0
+        last = min(log.latest, self._position + _SCAN)
+        while self._position < last and len(events) < BATCH_EVENTS and octets < _BATCH_OCTETS:
+            entry = log.entry(self._position + 1)
+            if self.filter.sees(entry):
+                event = entry.octets(include_message=self.filter.include_messages)
+                if events and octets + len(event) > _BATCH_OCTETS:
+                    break
+                events.append(event)
+                octets += len(event)
+            self._position += 1
+        return events
+
+    async def _write(self, write: Write, events: list[bytes]) -> None:
+        self._wrote_at = self._loop.time()
+        self._told = self._position
+        await write(wire.response(self._log.cursor(self._position), events))
+        self._delivered = self._position
+
+    def _due(self) -> float:
+        """When an empty response is to say where the stream is."""
+        due = float("inf")
+        if self._told != self._position:
+            due = self._wrote_at + _CATCH_UP_WITHIN
+        if self._progress is not None:
+            due = min(due, self._wrote_at + self._progress)
+        return due
+
+    async def _sleep_until(self, due: float) -> None:
+        if self._position < self._log.latest or self._ending is not None:
+            return
+        self._waiter = self._loop.create_future()
+        timer = None if due == float("inf") else self._loop.call_at(due, self.wake)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+
+class Streams:
+    """All open streams: how many there may be, and who listens."""
+
+    def __init__(self, most: int, on_audience: Callable[[Listeners], None]) -> None:
+        self._most = most
+        self._on_audience = on_audience
+        self._open: dict[EventStream, None] = {}
+        self._ended: ApiError | None = None
+        self._listeners = Listeners(())
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def hears(self, resource: str, labels: Mapping[str, str]) -> bool:
+        """Whether a stream that is no mere observer sees this resource."""
+        return self._listeners.hears(resource, labels)
+
+    def admit(self) -> None:
+        """Raises ApiError where no further stream can be had."""
+        if self._ended is not None:
+            raise self._ended
+        if len(self._open) >= self._most:
+            raise errors.exhausted(
+                f"there are {self._most} event streams: share one, or filter by labels",
+                "event_streams",
+            )
+
+    def add(self, stream: EventStream) -> None:
+        """Counts the stream among the audience from now on. Raises as ``admit`` does."""
+        self.admit()
+        self._open[stream] = None
+        self._tell()
+
+    def remove(self, stream: EventStream) -> None:
+        """Counts it no more."""
+        if stream in self._open:
+            del self._open[stream]
+            self._tell()
+
+    def end_all(self, error: ApiError) -> None:
+        """Ends every stream, and every later one, with ``error``."""
+        self._ended = error
+        for stream in self._open:
+            stream.end(error)
+
+    def lag(self, now: float) -> float:
+        """The longest that an event has been waiting to be written to a stream, in seconds."""
+        return max((stream.lag(now) for stream in tuple(self._open)), default=0.0)
+
+    def _tell(self) -> None:
+        self._listeners = Listeners(stream.filter for stream in self._open)
+        self._on_audience(self._listeners)
+
+
+def start_position(log: EventLog, after: pb.Cursor) -> int:
+    """The revision that a stream resumes behind.
+
+    Raises ApiError OUT_OF_RANGE with reason CURSOR_EXPIRED where the log cannot serve it.
+    """
+    if after.incarnation != log.incarnation:
+        raise errors.cursor_expired(
+            "the cursor is of another incarnation of the event log: the server was restarted",
+            oldest=log.cursor(log.oldest),
+            latest=log.cursor(log.latest),
+        )
+    if not log.oldest - 1 <= after.revision <= log.latest:
+        raise errors.cursor_expired(
+            f"revision {after.revision} is outside the log, "
+            f"which goes from {log.oldest} to {log.latest}",
+            oldest=log.cursor(log.oldest),
+            latest=log.cursor(log.latest),
+        )
+    return after.revision

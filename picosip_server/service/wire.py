@@ -1,0 +1,48 @@
+"""Protobuf fields put together from octets that are encoded already.
+
+The octets of a message's fields may be concatenated: readers merge them. So an
+event is encoded once and its octets go to every stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from picosip.v1 import event_service_pb2 as pb
+
+_LENGTH_DELIMITED = 2
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf writes lengths and tags."""
+    octets = bytearray()
+    while number > 0x7F:
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    octets.append(number)
+    return bytes(octets)
+
+
+def _tag(field_number: int) -> bytes:
+    return varint(field_number << 3 | _LENGTH_DELIMITED)
+
+
+_CURSOR = _tag(pb.EventsResponse.CURSOR_FIELD_NUMBER)
+_EVENTS = _tag(pb.EventsResponse.EVENTS_FIELD_NUMBER)
+_MESSAGE = _tag(pb.Event.MESSAGE_FIELD_NUMBER)
+
+
+def message_field(message: bytes) -> bytes:
+    """``Event.message`` with an encoded SipMessage, to stand behind an encoded Event."""
+    return _MESSAGE + varint(len(message)) + message
+
+
+def response(cursor: pb.Cursor | None, events: Iterable[bytes]) -> bytes:
+    """An encoded EventsResponse with encoded events."""
+    parts: list[bytes] = []
+    if cursor is not None:
+        place = cursor.SerializeToString()
+        parts += (_CURSOR, varint(len(place)), place)
+    for event in events:
+        parts += (_EVENTS, varint(len(event)), event)
+    return b"".join(parts)

@@ -1,0 +1,69 @@
+"""Where a message goes: a target as the URI names it, and a hop as the transport reaches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from picosip_server.sip.uri import Uri
+
+DEFAULT_PORT = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What RFC 3263 section 4 resolves: a host, and what the URI says of port and transport.
+
+    Port 0 and an empty transport mean that the URI leaves the choice open.
+    """
+
+    host: str
+    port: int = 0
+    transport: str = ""
+
+    @staticmethod
+    def of(uri: Uri) -> Target:
+        """The target of a SIP or SIPS URI (RFC 3263 section 4: maddr wins over the host)."""
+        return Target(
+            host=uri.params.get("maddr") or uri.host,
+            port=uri.port or 0,
+            transport=uri.transport or ("TLS" if uri.secure else ""),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One transport address of a peer, with the local address that speaks to it.
+
+    ``local_host`` and ``local_port`` are what Via and Contact show (the advertised
+    ones, where such are configured). ``flow`` names an open connection; 0 means
+    whichever reaches the address.
+    """
+
+    transport: str
+    host: str
+    port: int
+    local_host: str
+    local_port: int
+    listener: int = 0
+    flow: int = 0
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport retransmits by itself."""
+        return self.transport != "UDP"
+
+    @property
+    def sent_by(self) -> str:
+        """The sent-by of a Via over this hop (RFC 3261 section 18.1.1)."""
+        return f"{bracketed(self.local_host)}:{self.local_port}"
+
+    def contact(self, user: str = "") -> str:
+        """The Contact header field value that reaches this listener."""
+        who = f"{user}@" if user else ""
+        kind = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
+        return f"<sip:{who}{self.sent_by}{kind}>"
+
+
+def bracketed(host: str) -> str:
+    """The host as it stands in a URI or Via: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host

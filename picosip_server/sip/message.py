@@ -1,0 +1,300 @@
+"""Requests and responses: a start line, headers and a body of octets."""
+
+from __future__ import annotations
+
+from picosip_server.sip.address import Address, parse_list as parse_addresses
+from picosip_server.sip.errors import LocalProtocolError, ParseError
+from picosip_server.sip.grammar import is_token, number, split_list
+from picosip_server.sip.headers import Headers, canonical
+from picosip_server.sip.uri import Uri
+from picosip_server.sip.values import LARGEST_RSEQ, LARGEST_SECONDS, CSeq, RAck
+from picosip_server.sip.via import Via, parse_list as parse_vias
+
+
+class Message:
+    """What requests and responses share.
+
+    Header accessors parse when first read and remember the value until the headers
+    change. Each raises ParseError if its header is malformed, and if a header that
+    every message has (Via, From, To, Call-ID, CSeq) is missing.
+    """
+
+    __slots__ = ("body", "headers")
+
+    headers: Headers
+    body: bytes
+
+    @property
+    def start_line(self) -> str:
+        """The first line, without CRLF."""
+        raise NotImplementedError
+
+    @property
+    def via(self) -> Via:
+        """The top Via value."""
+        memo = self.headers.memo
+        via: Via | None = memo.get("via")
+        if via is None:
+            line = self._mandatory("Via")
+            elements = split_list(line) if "," in line else (line,)
+            via = memo["via"] = Via.parse(elements[0])
+        return via
+
+    @property
+    def vias(self) -> list[Via]:
+        """All Via values, top first."""
+        memo = self.headers.memo
+        vias: list[Via] | None = memo.get("vias")
+        if vias is None:
+            lines = self.headers.get_all("Via")
+            vias = memo["vias"] = [via for line in lines for via in parse_vias(line)]
+        return vias
+
+    @property
+    def from_(self) -> Address:
+        """The From header."""
+        memo = self.headers.memo
+        address: Address | None = memo.get("from")
+        if address is None:
+            address = memo["from"] = self._address("From")
+        return address
+
+    @property
+    def to(self) -> Address:
+        """The To header."""
+        memo = self.headers.memo
+        address: Address | None = memo.get("to")
+        if address is None:
+            address = memo["to"] = self._address("To")
+        return address
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID; compares with case (RFC 3261 section 20.8)."""
+        return self._mandatory("Call-ID")
+
+    @property
+    def cseq(self) -> CSeq:
+        """The CSeq header."""
+        memo = self.headers.memo
+        cseq: CSeq | None = memo.get("cseq")
+        if cseq is None:
+            cseq = memo["cseq"] = CSeq.parse(self._mandatory("CSeq"))
+        return cseq
+
+    @property
+    def contacts(self) -> list[Address]:
+        """All Contact values; one Address with ``Uri.STAR`` for ``Contact: *``."""
+        return self._addresses("Contact")
+
+    @property
+    def routes(self) -> list[Address]:
+        """All Route values, next hop first."""
+        return self._addresses("Route")
+
+    @property
+    def record_routes(self) -> list[Address]:
+        """All Record-Route values, in wire order."""
+        return self._addresses("Record-Route")
+
+    @property
+    def require(self) -> list[str]:
+        """Option tags that the receiver must understand, lower case."""
+        return [tag.lower() for tag in self.headers.elements("Require")]
+
+    @property
+    def supported(self) -> list[str]:
+        """Option tags that the sender understands, lower case."""
+        return [tag.lower() for tag in self.headers.elements("Supported")]
+
+    @property
+    def allow(self) -> list[str]:
+        """Methods that the sender takes."""
+        return self.headers.elements("Allow")
+
+    @property
+    def content_type(self) -> str:
+        """``type/subtype`` in lower case without parameters; empty if there is none."""
+        value = self.headers.get("Content-Type")
+        if value is None:
+            return ""
+        type_, slash, subtype = value.partition(";")[0].partition("/")
+        type_, subtype = type_.strip(" \t"), subtype.strip(" \t")
+        if not (slash and is_token(type_) and is_token(subtype)):
+            raise ParseError("malformed Content-Type")
+        return f"{type_}/{subtype}".lower()
+
+    @property
+    def expires(self) -> int | None:
+        """The Expires header in seconds."""
+        return self._number("Expires", LARGEST_SECONDS)
+
+    @property
+    def max_forwards(self) -> int | None:
+        """The number of hops that are left, 0 to 255 (RFC 3261 section 20.22)."""
+        return self._number("Max-Forwards", 255)
+
+    @property
+    def rseq(self) -> int | None:
+        """The number of a reliable provisional response (RFC 3262)."""
+        return self._number("RSeq", LARGEST_RSEQ)
+
+    @property
+    def rack(self) -> RAck | None:
+        """What a PRACK acknowledges (RFC 3262)."""
+        value = self.headers.get("RAck")
+        return None if value is None else RAck.parse(value)
+
+    def replace_top_via(self, via: Via) -> None:
+        """Puts ``via`` in the place of the top Via value; the others stay as they came.
+
+        For the server's received and rport (RFC 3261 section 18.2.1, RFC 3581 section 4).
+        """
+        line = self._mandatory("Via")
+        memo = dict(self.headers.memo)
+        self.headers.replace_first("Via", ", ".join((str(via), *split_list(line)[1:])))
+        memo["via"] = via
+        memo.pop("vias", None)
+        self.headers.memo.update(memo)
+
+    def encode(self) -> bytes:
+        """The message as octets, Content-Length set right where it stands or as last field.
+
+        Raises LocalProtocolError if the start line or a header cannot be written.
+        """
+        start_line = self.start_line
+        if "\r" in start_line or "\n" in start_line:
+            raise LocalProtocolError("line end in the start line")
+        body = self.body
+        if self.headers.has("Content-Length"):
+            lines = self._with_length(len(body))
+        else:
+            lines = [f"{name}: {value}" for name, value in self.headers]
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join((start_line, *lines, "", ""))
+        try:
+            return head.encode("utf-8", "surrogateescape") + body
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError("text that UTF-8 cannot hold") from error
+
+    def _with_length(self, length: int) -> list[str]:
+        lines = []
+        written = False
+        for name, value in self.headers:
+            if canonical(name) != "content-length":
+                lines.append(f"{name}: {value}")
+            elif not written:
+                lines.append(f"{name}: {length}")
+                written = True
+        return lines
+
+    def _mandatory(self, name: str) -> str:
+        value = self.headers.get(name)
+        if value is None:
+            raise ParseError(f"{name} is missing")
+        return value
+
+    def _address(self, name: str) -> Address:
+        address = Address.parse(self._mandatory(name))
+        _refuse_star(address)
+        return address
+
+    def _number(self, name: str, largest: int) -> int | None:
+        value = self.headers.get(name)
+        if value is None:
+            return None
+        try:
+            return number(value, largest)
+        except ParseError as error:
+            raise ParseError(f"{name}: {error}") from error
+
+    def _addresses(self, name: str) -> list[Address]:
+        memo = self.headers.memo
+        addresses: list[Address] | None = memo.get(name)
+        if addresses is None:
+            addresses = []
+            for line in self.headers.get_all(name):
+                addresses += parse_addresses(line)
+            # 20.10: the star stands alone, and for contacts only.
+            if len(addresses) != 1 or name != "Contact":
+                for address in addresses:
+                    _refuse_star(address)
+            memo[name] = addresses
+        return addresses
+
+
+def _refuse_star(address: Address) -> None:
+    if address.uri is Uri.STAR:
+        raise ParseError("* is no address here")
+
+
+class Request(Message):
+    """A request (RFC 3261 section 7.1)."""
+
+    __slots__ = ("_uri", "method", "uri_text")
+
+    def __init__(self, method: str, uri: Uri | str, headers: Headers, body: bytes = b"") -> None:
+        self.method = method
+        self.headers = headers
+        self.body = body
+        if isinstance(uri, str):
+            self.uri_text = uri
+            self._uri: Uri | None = None
+        else:
+            self.uri_text = str(uri)
+            self._uri = uri
+
+    @property
+    def uri(self) -> Uri:
+        """The Request-URI. Raises ParseError if it was given as malformed text."""
+        if self._uri is None:
+            self._uri = Uri.parse(self.uri_text)
+        return self._uri
+
+    @property
+    def start_line(self) -> str:
+        """The Request-Line."""
+        return f"{self.method} {self.uri_text} SIP/2.0"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Request):
+            return NotImplemented
+        return (
+            self.method == other.method
+            and self.uri_text == other.uri_text
+            and self.headers == other.headers
+            and self.body == other.body
+        )
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.uri_text}>"
+
+
+class Response(Message):
+    """A response (RFC 3261 section 7.2)."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+
+    @property
+    def start_line(self) -> str:
+        """The Status-Line."""
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Response):
+            return NotImplemented
+        return (
+            self.status == other.status
+            and self.reason == other.reason
+            and self.headers == other.headers
+            and self.body == other.body
+        )
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason}>"

@@ -1,0 +1,1 @@
+"""INVITE sessions: RFC 3261 sections 13 to 15, RFC 3262."""

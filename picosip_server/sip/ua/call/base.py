@@ -1,0 +1,434 @@
+"""What both roles of a call share: its state, its end, and requests inside its dialogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+from picosip_server.sip.address import Address
+from picosip_server.sip.auth.client import DigestClient
+from picosip_server.sip.errors import RemoteProtocolError
+from picosip_server.sip.hop import Hop
+from picosip_server.sip.message import Request, Response
+from picosip_server.sip.offer_answer import Side
+from picosip_server.sip.ua import commands
+from picosip_server.sip.ua.call.bye import Bye
+from picosip_server.sip.ua.call.leg import Leg
+from picosip_server.sip.ua.capabilities import KNOWN_METHODS, METHODS
+from picosip_server.sip.ua.commands import Body, Command, Policy
+from picosip_server.sip.ua.context import Context
+from picosip_server.sip.ua.effects import Effect
+from picosip_server.sip.ua.events import CallConfirmed, CallEnded, CallModified
+from picosip_server.sip.ua.inspect import option_answer, unsupported
+from picosip_server.sip.ua.keys import dialog_key
+from picosip_server.sip.ua.outputs import Failure, FailureKind
+from picosip_server.sip.ua.pending import Pendings
+from picosip_server.sip.ua.snapshots import (
+    CallDirection,
+    CallSnapshot,
+    CallState,
+    Cause,
+    OfferAnswerState,
+    Termination,
+)
+from picosip_server.sip.ua.user import Serving, TransactionUser
+
+
+class Call(TransactionUser):
+    """An INVITE session. Subclasses are its two roles."""
+
+    __slots__ = (
+        "_answer_time",
+        "_bye_failure",
+        "_byes",
+        "_create_time",
+        "_end_time",
+        "_ending",
+        "_from",
+        "_hangups",
+        "_request_uri",
+        "_to",
+        "auth",
+        "authenticated_user",
+        "call_id",
+        "legs",
+        "local_description",
+        "pendings",
+        "policy",
+        "state",
+        "tag",
+        "termination",
+    )
+
+    DIRECTION: ClassVar[CallDirection]
+
+    def __init__(
+        self,
+        name: str,
+        context: Context,
+        labels: Mapping[str, str],
+        *,
+        state: CallState,
+        from_address: Address,
+        to_address: Address,
+        request_uri: str,
+        call_id: str,
+        policy: Policy,
+        now: float,
+    ) -> None:
+        super().__init__(name, context, labels)
+        self.state = state
+        self._from = from_address
+        self._to = to_address
+        self._request_uri = request_uri
+        self.call_id = call_id
+        self.policy = policy
+        self.tag = context.identity.tag()
+        self.legs: dict[str, Leg] = {}
+        self.auth: DigestClient | None = None
+        self.authenticated_user = ""
+        self.local_description: Body | None = None
+        self.pendings = Pendings(self)
+        self.termination: Termination | None = None
+        self._ending: Cause | None = None
+        """Why this side has begun to end the call, where it has."""
+        self._hangups: list[Hashable] = []
+        self._byes = 0
+        """How many BYEs of ours await their answer."""
+        self._bye_failure: Failure | None = None
+        self._create_time = now
+        self._answer_time: float | None = None
+        self._end_time: float | None = None
+        self.bind(dialog_key(call_id, self.tag))
+
+    def snapshot(self) -> CallSnapshot:
+        """The call as plain values."""
+        leg = self.main_leg()
+        hidden = self.state in (CallState.CALLING, CallState.INCOMING)
+        return CallSnapshot(
+            name=self.name,
+            state=self.state,
+            direction=self.DIRECTION,
+            from_address=self._from,
+            to_address=self._to,
+            request_uri=self._request_uri,
+            sip_call_id=self.call_id,
+            local_tag=self.tag,
+            dialogs=() if hidden else tuple(each.snapshot() for each in self.live_legs()),
+            offer_answer_state=self._offer_answer_state(leg),
+            local_description=self.local_description,
+            remote_description=leg.remote_description if leg is not None else None,
+            termination=self.termination,
+            create_time=self._create_time,
+            answer_time=self._answer_time,
+            end_time=self._end_time,
+            labels=self.labels,
+            authenticated_user=self.authenticated_user,
+        )
+
+    def live_legs(self) -> list[Leg]:
+        """The dialogs that count: those answered, while there is none the early ones; where
+        all are over, the last state of all."""
+        legs = [leg for leg in self.legs.values() if not leg.over] or [*self.legs.values()]
+        return [leg for leg in legs if leg.answered] or legs
+
+    def main_leg(self) -> Leg | None:
+        """The leg that the call's own figures speak of: the first answered, else the latest."""
+        legs = self.live_legs()
+        if not legs:
+            return None
+        return legs[0] if legs[0].answered else legs[-1]
+
+    def _offer_answer_state(self, leg: Leg | None) -> OfferAnswerState:
+        if leg is None:
+            return self.initial_offer_answer_state()
+        if leg.offer_answer.open is Side.LOCAL:
+            return OfferAnswerState.LOCAL_OFFER
+        if leg.offer_answer.open is Side.REMOTE:
+            return OfferAnswerState.REMOTE_OFFER
+        return OfferAnswerState.STABLE if leg.offer_answer.stable else OfferAnswerState.NONE
+
+    def initial_offer_answer_state(self) -> OfferAnswerState:
+        """The state while there is no dialog yet."""
+        return OfferAnswerState.NONE
+
+    def local_tag(self) -> str:
+        """The tag of all our messages in this call."""
+        return self.tag
+
+    # Commands.
+
+    def command(self, command: Command, now: float) -> list[Effect]:
+        """Carries out a command of the application."""
+        if isinstance(command, commands.GetCall):
+            self.complete(command.token, self.snapshot())
+        elif isinstance(command, commands.Hangup):
+            self._hangup(command, now)
+        elif isinstance(command, commands.Answer):
+            self.answer(command, now)
+        elif isinstance(command, commands.Progress):
+            self.progress(command, now)
+        elif isinstance(command, commands.Reject):
+            self.reject(command, now)
+        elif isinstance(command, commands.Redirect):
+            self.redirect(command, now)
+        else:
+            assert isinstance(command, commands.Respond)
+            failure = self.pendings.respond(command, now)
+            if failure is None:
+                self.complete(command.token, None)
+            else:
+                self.fail(command.token, failure)
+        return self.flush()
+
+    def answer(self, command: commands.Answer, now: float) -> None:
+        """The application answers, each role in its own way."""
+        raise NotImplementedError
+
+    def progress(self, command: commands.Progress, now: float) -> None:
+        """Only an incoming call can be progressed."""
+        self._only_incoming(command)
+
+    def reject(self, command: commands.Reject, now: float) -> None:
+        """Only an incoming call can be rejected."""
+        self._only_incoming(command)
+
+    def redirect(self, command: commands.Redirect, now: float) -> None:
+        """Only an incoming call can be redirected."""
+        self._only_incoming(command)
+
+    def _only_incoming(self, command: Command) -> None:
+        self.fail_state(
+            command.token,
+            self.state.name,
+            f"{type(command).__name__} is for incoming calls; {self.name} is an outgoing one",
+        )
+
+    def _hangup(self, command: commands.Hangup, now: float) -> None:
+        if command.remote_tag:
+            legs = {leg.dialog.remote_tag: leg for leg in self.live_legs() if leg.answered}
+            leg = legs.get(command.remote_tag)
+            if leg is None or self.state is CallState.TERMINATING:
+                self.fail_state(
+                    command.token,
+                    self.state.name,
+                    f"{self.name} has no answered dialog with remote tag {command.remote_tag!r}",
+                )
+                return
+            if len(legs) > 1:
+                self._hang_up_leg(leg, command, now)
+                return
+        self._hangups.append(command.token)
+        if self.state is not CallState.TERMINATING:
+            self.end_by_us(command, now)
+
+    def end_by_us(self, command: commands.Hangup, now: float) -> None:
+        """Begins to end the call in the way that its state asks for."""
+        raise NotImplementedError
+
+    def shut_down(self, now: float) -> list[Effect]:
+        """The server stops: the call ends now, whatever the application wants."""
+        if self.state not in (CallState.TERMINATING, CallState.TERMINATED):
+            self._ending = Cause.SERVER_SHUTDOWN
+            self.end_by_us(commands.Hangup(token=None, name=self.name, status=503), now)
+        return self.flush()
+
+    # BYE, from us.
+
+    def send_byes(self, cause: Cause, headers: tuple[tuple[str, str], ...], now: float) -> None:
+        """Ends all answered dialogs with BYE; the call is over when all are answered (15.1.1)."""
+        self.state = CallState.TERMINATING
+        self._ending = self._ending or cause
+        self._alarms.clear()
+        for leg in self.live_legs():
+            self._byes += 1
+            self.send_bye(leg, headers, self._bye_done, now)
+
+    def send_bye(
+        self,
+        leg: Leg,
+        headers: tuple[tuple[str, str], ...],
+        done: Callable[[Failure | None, float], None],
+        now: float,
+    ) -> None:
+        """Ends one answered dialog; ``done`` hears once what went wrong, if anything did."""
+        Bye(self, leg, headers, done).start(now)
+
+    def _bye_done(self, failure: Failure | None, now: float) -> None:
+        self._byes -= 1
+        self._bye_failure = self._bye_failure or failure
+        if not self._byes:
+            self.end(Termination(cause=Cause.LOCAL_HANGUP), now)
+
+    def _hang_up_leg(self, leg: Leg, command: commands.Hangup, now: float) -> None:
+        def done(failure: Failure | None, now: float) -> None:
+            if failure is not None:
+                self.fail(command.token, failure)
+            else:
+                self.complete(command.token, self.snapshot())
+
+        self.drop_leg(leg, command.options.headers, done, now)
+
+    def drop_leg(
+        self,
+        leg: Leg,
+        headers: tuple[tuple[str, str], ...],
+        done: Callable[[Failure | None, float], None],
+        now: float,
+    ) -> None:
+        """Ends one answered dialog of a call that goes on without it."""
+        leg.dropped = True
+        self.send_bye(leg, headers, done, now)
+
+    # The end.
+
+    def end(
+        self, termination: Termination, now: float, *, message: Response | Request | None = None
+    ) -> None:
+        """The call is over for the application; transactions may linger.
+
+        Where this side had begun to end it, that is the cause, however it came about.
+        """
+        termination = replace(termination, cause=self._ending or termination.cause)
+        self.state = CallState.TERMINATED
+        self.termination = termination
+        self._end_time = now
+        self.pendings.close_all(487, "", now)
+        self._alarms.clear()
+        self.on_end(termination, now)
+        snapshot = self.snapshot()
+        self.emit(
+            CallEnded(
+                resource=self.name,
+                at=now,
+                labels=self.labels,
+                message=message,
+                termination=termination,
+                call=snapshot,
+            )
+        )
+        for token in self._hangups:
+            if self._bye_failure is not None:
+                self.fail(token, self._bye_failure)
+            else:
+                self.complete(token, snapshot)
+        self._hangups.clear()
+        self.unbind(dialog_key(self.call_id, self.tag))
+        self.over = True
+
+    def on_end(self, termination: Termination, now: float) -> None:
+        """What a role does before the end is told: fail what still waits."""
+
+    def ended_failure(self, termination: Termination) -> Failure:
+        """For commands that the end of the call overtakes."""
+        return Failure(
+            kind=FailureKind.ENDED,
+            detail=f"{self.name} ended ({termination.cause.name}) before this was done",
+            status=termination.status,
+            reason=termination.reason,
+            state=self.state.name,
+        )
+
+    def confirmed(self, now: float, message: Request | None, description: Body | None) -> None:
+        """The ACK went out or came in."""
+        self.state = CallState.CONFIRMED
+        if self.policy.max_duration is not None:
+            self.alarm("duration", now + self.policy.max_duration)
+        self.emit(
+            CallConfirmed(
+                resource=self.name,
+                at=now,
+                labels=self.labels,
+                message=message,
+                description=description,
+            )
+        )
+
+    def modified(self, leg: Leg, now: float, message: Request | None) -> None:
+        """The descriptions changed in a PRACK or its 200."""
+        self.emit(
+            CallModified(
+                resource=self.name,
+                at=now,
+                labels=self.labels,
+                message=message,
+                local_description=self.local_description,
+                remote_description=leg.remote_description,
+            )
+        )
+
+    def on_alarm(self, alarm: str, now: float) -> None:
+        """Alarms of both roles."""
+        if self.pendings.alarm(alarm, now):
+            return
+        if alarm == "duration":
+            self.send_byes(Cause.SESSION_EXPIRED, (), now)
+
+    # Requests of the peer inside the dialog.
+
+    def receive_request(self, request: Request, hop: Hop, now: float) -> list[Effect]:
+        """A request whose Call-ID and To tag are this call's (RFC 3261 section 12.2.2)."""
+        leg = self.legs.get(request.from_.tag)
+        if request.method == "ACK":
+            if leg is not None:
+                self.on_dialog_ack(leg, request, now)
+            return self.flush()
+        serving = self.serve(request, hop, now)
+        if leg is None or leg.left:
+            self.respond(serving, now, 481)
+            return self.flush()
+        try:
+            leg.dialog.admit(request)
+            missing = unsupported(request)
+        except RemoteProtocolError as error:
+            self.respond(serving, now, error.status)
+            return self.flush()
+        if missing and request.method != "BYE":
+            # 8.2.2.3; a BYE ends the dialog whatever it requires.
+            self.respond(serving, now, 420, headers=[("Unsupported", ", ".join(missing))])
+            return self.flush()
+        self._dispatch(leg, serving, now)
+        return self.flush()
+
+    def _dispatch(self, leg: Leg, serving: Serving, now: float) -> None:
+        method = serving.request.method
+        if method == "BYE":
+            self._on_bye(leg, serving, now)
+        elif method == "PRACK":
+            self.on_prack(leg, serving, now)
+        elif method == "OPTIONS":
+            self.respond(serving, now, 200, headers=option_answer())
+        elif method == "INVITE":
+            # The present descriptions stay in force (14.2).
+            self.respond(
+                serving,
+                now,
+                488,
+                headers=[("Warning", '399 picosip "this server does not change sessions"')],
+            )
+        elif method in KNOWN_METHODS:
+            self.respond(serving, now, 405, headers=[("Allow", ", ".join(METHODS))])
+        else:
+            self.respond(serving, now, 501, headers=[("Allow", ", ".join(METHODS))])
+
+    def on_prack(self, leg: Leg, serving: Serving, now: float) -> None:
+        """A PRACK; without a reliable provisional of ours it matches nothing (RFC 3262 s3)."""
+        self.respond(serving, now, 481)
+
+    def on_dialog_ack(self, leg: Leg, ack: Request, now: float) -> None:
+        """The ACK to a 2xx of ours."""
+
+    def _on_bye(self, leg: Leg, serving: Serving, now: float) -> None:
+        self.respond(serving, now, 200)
+        others = [each for each in self.live_legs() if each is not leg]
+        if self._byes or others:
+            # Ours crosses it, or other dialogs live on: forks that ring, answers all kept.
+            leg.left = True
+        else:
+            self.on_remote_bye(serving.request, now)
+
+    def on_remote_bye(self, bye: Request, now: float) -> None:
+        """The far end has ended the last dialog of the call (15.1.2)."""
+        reasons = tuple(bye.headers.get_all("Reason"))
+        self.end(Termination(cause=Cause.REMOTE_HANGUP, reasons=reasons), now, message=bye)

@@ -1,0 +1,61 @@
+"""One dialog of a call, with what the two ends told each other in it."""
+
+from __future__ import annotations
+
+from picosip_server.sip.dialog import Dialog
+from picosip_server.sip.message import Request
+from picosip_server.sip.offer_answer import OfferAnswer
+from picosip_server.sip.ua.acknowledgement import Acknowledgement
+from picosip_server.sip.ua.commands import Body
+from picosip_server.sip.ua.snapshots import DialogSnapshot
+
+
+class Leg:
+    """A dialog usage: until the call is confirmed there is one for each fork."""
+
+    __slots__ = (
+        "acknowledgement",
+        "answered",
+        "dialog",
+        "dropped",
+        "invite",
+        "left",
+        "offer_answer",
+        "owed_prack",
+        "remote_description",
+        "rseq",
+    )
+
+    def __init__(self, dialog: Dialog, invite: Request) -> None:
+        self.dialog = dialog
+        self.invite = invite
+        """The INVITE that made it, as last sent or received."""
+        self.offer_answer = OfferAnswer()
+        self.remote_description: Body | None = None
+        self.rseq = -1
+        """Last RSeq taken in order (RFC 3262 section 4); -1 before the first."""
+        self.owed_prack: tuple[int, int, str] | None = None
+        """RAck of a PRACK that waits for the application's answer to an offer."""
+        self.answered = False
+        """A 2xx made it a confirmed dialog."""
+        self.dropped = False
+        """We have ended it by itself, without the call."""
+        self.left = False
+        """The far end has ended it."""
+        self.acknowledgement: Acknowledgement | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended. It is kept all the same, to acknowledge a repeated 2xx and
+        so that no CSeq is used twice."""
+        return self.dropped or self.left
+
+    def snapshot(self) -> DialogSnapshot:
+        """Its state as plain values."""
+        dialog = self.dialog
+        return DialogSnapshot(
+            remote_tag=dialog.remote_tag,
+            remote_target=str(dialog.remote_target),
+            route_set=dialog.route_set,
+            early=dialog.early,
+        )

@@ -1,0 +1,239 @@
+"""What an application may ask of the user agent.
+
+Every command carries a ``token``, an opaque value that comes back in the
+``Completed`` or ``Failed`` that answers it. Times are seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+
+from picosip_server.sip.address import Address
+from picosip_server.sip.uri import Uri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A message body, carried through untouched."""
+
+    content_type: str
+    data: bytes
+    disposition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextHop:
+    """Where to send a request, whatever its URI says. Empty transport: UDP; port 0: the default."""
+
+    host: str
+    port: int = 0
+    transport: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the application adds to an outgoing message."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    routes: tuple[str, ...] = ()
+    """Preloaded route set, outermost first: URIs or name-addrs."""
+    next_hop: NextHop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """One user's secret for digest; ``realm`` empty matches any. ``ha1`` is hex, password wins."""
+
+    realm: str = ""
+    username: str = ""
+    password: str | None = field(default=None, repr=False)
+    ha1: str | None = field(default=None, repr=False)
+
+
+class Reliability(enum.Enum):
+    """RFC 3262 for the call's provisional responses."""
+
+    DISABLED = "disabled"
+    SUPPORTED = "supported"
+    REQUIRED = "required"
+
+
+class ForkedAnswers(enum.Enum):
+    """What becomes of a second 2xx to one INVITE (RFC 3261 section 13.2.2.4)."""
+
+    KEEP_FIRST = "keep_first"
+    KEEP_ALL = "keep_all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the stack does by itself for one call. None: the server's default or no limit."""
+
+    reliability: Reliability = Reliability.SUPPORTED
+    ring_timeout: float | None = None
+    max_duration: float | None = None
+    max_redirects: int = 0
+    respond_timeout: float | None = None
+    forked_answers: ForkedAnswers = ForkedAnswers.KEEP_FIRST
+
+
+class WaitFor(enum.Enum):
+    """When Invite is answered."""
+
+    CREATED = "created"
+    PROGRESS = "progress"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Base of all commands."""
+
+    token: Hashable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite(Command):
+    """Places a call. Completed with a ``CallSnapshot``."""
+
+    from_address: Address
+    to_address: Address
+    request_uri: Uri | None = None
+    """None: the URI of ``to_address``."""
+    offer: Body | None = None
+    extra_bodies: tuple[Body, ...] = ()
+    credentials: tuple[Credentials, ...] = ()
+    options: Options = Options()
+    policy: Policy = Policy()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    wait_for: WaitFor = WaitFor.CREATED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCommand(Command):
+    """A command on an existing call."""
+
+    name: str
+    """``calls/{call}``"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(CallCommand):
+    """Sends a 1xx on an incoming call. Completed with a ``CallSnapshot``."""
+
+    status: int = 180
+    reason: str = ""
+    description: Body | None = None
+    reliable: bool = False
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(CallCommand):
+    """Sends the 2xx of an incoming call; or, on an outgoing call whose INVITE had no
+    offer, the answer to the far end's offer (in the ACK or PRACK).
+
+    Completed with a ``CallSnapshot``: when the ACK is in, or at once with ``no_wait``.
+    """
+
+    description: Body | None = None
+    options: Options = Options()
+    policy: Policy | None = None
+    no_wait: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(CallCommand):
+    """Refuses an incoming call. Completed with a ``CallSnapshot``."""
+
+    status: int = 603
+    reason: str = ""
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect(CallCommand):
+    """Refuses an incoming call with a 3xx. Completed with a ``CallSnapshot``."""
+
+    status: int = 302
+    reason: str = ""
+    contacts: tuple[Address, ...] = ()
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hangup(CallCommand):
+    """CANCEL, BYE or a final refusal, whichever ends the call now.
+
+    ``status`` 0 means the default, 603. ``remote_tag``, where set, ends that one
+    dialog of a call with several. Completed with a ``CallSnapshot`` once the far
+    end has answered, or the transaction timed out.
+    """
+
+    status: int = 0
+    reason: str = ""
+    options: Options = Options()
+    remote_tag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetCall(CallCommand):
+    """Completed with a ``CallSnapshot``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(Command):
+    """Registers and refreshes until Unregister. Completed with a ``RegistrationSnapshot``:
+    after the registrar's final response, or at once with ``no_wait``."""
+
+    registrar: Uri
+    aor: Address
+    contacts: tuple[Address, ...] = ()
+    """Empty: one made from the listener that reaches the registrar."""
+    expires: float = 3600.0
+    credentials: tuple[Credentials, ...] = ()
+    options: Options = Options()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_wait: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationCommand(Command):
+    """A command on an existing registration."""
+
+    name: str
+    """``registrations/{registration}``"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unregister(RegistrationCommand):
+    """Removes the bindings. Completed with a ``RegistrationSnapshot``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetRegistration(RegistrationCommand):
+    """Completed with a ``RegistrationSnapshot``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping(Command):
+    """OPTIONS. Completed with the final ``Response``, of whatever class."""
+
+    uri: Uri
+    from_address: Address | None = None
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond(Command):
+    """The final response to an ``IncomingRequest``. Completed with None."""
+
+    name: str
+    """``requests/{request}``"""
+    status: int
+    reason: str = ""
+    body: Body | None = None
+    """Also the answer to an offer."""
+    options: Options = Options()

@@ -1,0 +1,147 @@
+"""What happened, for the application: frozen, in the past tense."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+
+from picosip_server.sip.address import Address
+from picosip_server.sip.message import Message
+from picosip_server.sip.ua.commands import Body
+from picosip_server.sip.ua.snapshots import (
+    CallSnapshot,
+    DialogSnapshot,
+    RegistrationSnapshot,
+    Termination,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+    resource: str
+    """Name of what it is about: ``calls/...``, ``registrations/...``, ``requests/...``."""
+    at: float
+    """Monotonic seconds, the ``now`` at which it happened."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    message: Message | None = None
+    """The SIP message that caused it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationChanged(Event):
+    """A registration entered another state or was refreshed."""
+
+    registration: RegistrationSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCreated(Event):
+    """An outgoing call exists; its INVITE is on its way."""
+
+    call: CallSnapshot
+    token: Hashable
+    """Of the Invite command that made it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReceived(Event):
+    """An INVITE came in and was answered with 100."""
+
+    call: CallSnapshot
+    offer: Body | None
+    answer_by: float
+    """When the stack refuses the call by itself (monotonic seconds)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallProgressed(Event):
+    """A 101-199 came in on an outgoing call."""
+
+    status: int
+    reason: str
+    remote_tag: str
+    reliable: bool
+    description: Body | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallForked(Event):
+    """A further dialog appeared on an outgoing call (RFC 3261 section 12.1)."""
+
+    dialog: DialogSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered(Event):
+    """A 2xx to the INVITE came in (outgoing) or went out (incoming)."""
+
+    status: int
+    reason: str
+    remote_tag: str
+    description: Body | None
+    """The description in the 2xx."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallConfirmed(Event):
+    """The ACK went out (outgoing) or came in (incoming)."""
+
+    description: Body | None = None
+    """The answer in a received ACK."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallModified(Event):
+    """The descriptions changed outside INVITE, 2xx and ACK: in a PRACK, or its 200."""
+
+    local_description: Body | None
+    remote_description: Body | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRedirected(Event):
+    """A 3xx came in; it is followed if the call's policy says so."""
+
+    status: int
+    reason: str
+    contacts: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(Event):
+    """The call is over for the application."""
+
+    termination: Termination
+    call: CallSnapshot
+    """The call's last state (for metrics; the API's event has the termination only)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingRequest(Event):
+    """A request awaits the application's Respond."""
+
+    name: str
+    """``requests/{request}``"""
+    call: str = ""
+    """Name of the call whose dialog it came in; empty outside dialogs."""
+    method: str
+    from_address: Address
+    to_address: Address
+    headers: tuple[tuple[str, str], ...]
+    body: Body | None
+    offer: Body | None
+    """The body, where it is a session description that wants an answer."""
+    respond_by: float
+    contacts: tuple[Address, ...] = ()
+    authenticated_user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingRequestClosed(Event):
+    """The stack answered an incoming request itself, or the peer withdrew it (status 0)."""
+
+    name: str
+    status: int
+    reason: str = ""

@@ -1,0 +1,389 @@
+"""One request of ours, until its final response: routing, retries, failover, digest.
+
+An exchange sends its request over the first hop that works, answers digest
+challenges, and reports to its handler only what is left: provisional responses,
+the final one, or that there will be none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from picosip_server.sip.auth.client import DigestClient
+from picosip_server.sip.build import cancel_for
+from picosip_server.sip.dialog import Route, plan
+from picosip_server.sip.headers import Headers
+from picosip_server.sip.hop import Hop, Target
+from picosip_server.sip.message import Request, Response
+from picosip_server.sip.transaction.client import ClientTransaction
+from picosip_server.sip.transaction.client_invite import ClientInviteTransaction
+from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send
+from picosip_server.sip.ua.commands import Body, NextHop
+from picosip_server.sip.ua.keys import client_key
+from picosip_server.sip.ua.outputs import FailureKind
+from picosip_server.sip.ua.user import TransactionUser
+from picosip_server.sip.uri import Uri
+
+LARGE = 1300
+"""Octets above which a request is to go over TCP (RFC 3261 section 18.1.1)."""
+
+MAX_CHALLENGES = 4
+"""How often one request is tried again with credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request without what differs from attempt to attempt: Via, CSeq, credentials."""
+
+    method: str
+    target: Uri
+    route_set: tuple[str, ...] = ()
+    from_: str
+    to: str
+    call_id: str
+    headers: tuple[tuple[str, str], ...] = ()
+    contact_user: str | None = None
+    """User part of the Contact made from the hop; None: no Contact is made."""
+    body: Body | None = None
+    next_hop: NextHop | None = None
+
+
+class Handler(Protocol):
+    """Who hears how an exchange goes."""
+
+    def on_provisional(self, exchange: Exchange, response: Response, now: float) -> None:
+        """A 1xx came."""
+
+    def on_final(self, exchange: Exchange, response: Response, now: float) -> None:
+        """A final response came; to an INVITE there may be several 2xx."""
+
+    def on_failure(self, exchange: Exchange, kind: FailureKind, detail: str, now: float) -> None:
+        """There will be no final response: ``TIMEOUT`` or ``TRANSPORT``."""
+
+
+class Attempt:
+    """One client transaction of an exchange."""
+
+    __slots__ = ("exchange", "hop", "key", "machine", "request")
+
+    def __init__(
+        self,
+        exchange: Exchange | Cancellation,
+        machine: ClientInviteTransaction | ClientTransaction,
+        hop: Hop,
+        key: Hashable,
+    ) -> None:
+        self.exchange = exchange
+        self.machine = machine
+        self.request = machine.request
+        self.hop = hop
+        self.key = key
+
+
+class Exchange:
+    """One request of ours. ``start`` it once."""
+
+    __slots__ = (
+        "_cancel_sent",
+        "_cancelling",
+        "_challenges",
+        "_fallback",
+        "_hops",
+        "_last_failure",
+        "_progressed",
+        "_route",
+        "_target",
+        "_unsent",
+        "auth",
+        "cseq",
+        "current",
+        "draft",
+        "handler",
+        "next_cseq",
+        "user",
+    )
+
+    def __init__(
+        self,
+        user: TransactionUser,
+        draft: Draft,
+        handler: Handler,
+        *,
+        next_cseq: Callable[[], int],
+        auth: DigestClient | None = None,
+    ) -> None:
+        self.user = user
+        self.draft = draft
+        self.handler = handler
+        self.next_cseq = next_cseq
+        self.auth = auth
+        self.cseq = 0
+        self.current: Attempt | None = None
+        self._hops: tuple[Hop, ...] = ()
+        self._fallback: tuple[Hop, ...] = ()
+        self._challenges = 0
+        self._progressed = False
+        self._cancelling: tuple[tuple[str, str], ...] | None = None
+        self._cancel_sent = False
+        self._unsent = False
+        self._last_failure = (FailureKind.TRANSPORT, "the target has no address")
+        self._route: Route | None = None
+        self._target: Target | None = None
+
+    def start(self, now: float) -> None:
+        """Begins.
+
+        Raises:
+            LocalProtocolError: a preloaded route cannot be parsed.
+        """
+        self._route = plan(self.draft.target, self.draft.route_set)
+        hint = self.draft.next_hop
+        if hint is not None:
+            self._target = Target(host=hint.host, port=hint.port, transport=hint.transport)
+        else:
+            self._target = Target.of(self._route.next_hop)
+        self.user.locate(self, self._target)
+
+    def located(self, hops: tuple[Hop, ...], now: float) -> None:
+        """The hops to try, best first."""
+        self._hops = (*hops, *self._fallback)
+        self._fallback = ()
+        self._attempt(now)
+
+    def not_located(self, detail: str, now: float) -> None:
+        """The name leads nowhere; over TCP only, where UDP hops are known (18.1.1)."""
+        self._last_failure = (FailureKind.TRANSPORT, detail)
+        self.located((), now)
+
+    def cancel(self, headers: tuple[tuple[str, str], ...], now: float) -> None:
+        """Cancels an INVITE: at once where a provisional response came, else when it comes.
+
+        RFC 3261 section 9.1: no CANCEL before a provisional response.
+        """
+        self._cancelling = headers
+        if self.current is None:
+            # Nothing was sent yet: there is nothing that the far end could answer.
+            self._hops = ()
+            return
+        if self._progressed:
+            self._send_cancel(now)
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether ``cancel`` was called."""
+        return self._cancelling is not None
+
+    def perform(self, attempt: Attempt, effects: list[Effect], now: float) -> None:
+        """Carries out what a transaction of this exchange wants."""
+        for effect in effects:
+            if isinstance(effect, Send):
+                self.user.transmit(attempt.hop, effect, attempt.key)
+            elif isinstance(effect, Deliver):
+                assert isinstance(effect.message, Response)
+                self._respond(attempt, effect.message, now)
+            elif isinstance(effect, Ended):
+                self.user.dismiss(attempt.key)
+            elif attempt is self.current:
+                self._failed(
+                    FailureKind.TIMEOUT,
+                    f"no final response to {self.draft.method} within "
+                    f"{self.user.context.timers.give_up:g} s ({effect.timer})",
+                    now,
+                )
+
+    def transport_failed(self, attempt: Attempt, detail: str, now: float) -> None:
+        """The transport could not send: RFC 3261 section 8.1.3.1, on to the next hop."""
+        if attempt is not self.current:
+            return
+        # An answered transaction only absorbs; a failure to repeat an ACK changes nothing.
+        if attempt.machine.state in ("completed", "accepted"):
+            return
+        self.user.dismiss(attempt.key)
+        self._failed(FailureKind.TRANSPORT, detail, now)
+
+    def _failed(self, kind: FailureKind, detail: str, now: float) -> None:
+        self._last_failure = (kind, detail)
+        self.current = None
+        if self.cancelling:
+            self._hops = ()
+        self._attempt(now)
+
+    def _attempt(self, now: float) -> None:
+        if not self._hops or self.cancelling:
+            kind, detail = self._last_failure
+            self.handler.on_failure(self, kind, detail, now)
+            return
+        hop, self._hops = self._hops[0], self._hops[1:]
+        self._send(hop, (), now)
+
+    def _send(self, hop: Hop, credentials: tuple[tuple[str, str], ...], now: float) -> None:
+        if not self._unsent:
+            self.cseq = self.next_cseq()
+        self._unsent = False
+        request = self._build(hop, self.cseq, credentials)
+        assert self._target is not None
+        if (
+            hop.transport == "UDP"
+            and self._target.transport == ""
+            and len(request.encode()) > LARGE
+        ):
+            # 18.1.1: above 1300 octets over TCP; UDP only where TCP does not reach.
+            # The CSeq number was not used yet: they are to rise by one (12.2.1.1).
+            self._unsent = True
+            self._fallback = (hop, *self._hops)
+            self._hops = ()
+            self._target = replace(self._target, transport="TCP")
+            self.user.locate(self, self._target)
+            return
+        timers = self.user.context.timers
+        machine: ClientInviteTransaction | ClientTransaction
+        if self.draft.method == "INVITE":
+            machine = ClientInviteTransaction(request, reliable=hop.reliable, timers=timers)
+        else:
+            machine = ClientTransaction(request, reliable=hop.reliable, timers=timers)
+        key = client_key(request.via.branch, self.draft.method)
+        attempt = Attempt(self, machine, hop, key)
+        self.current = attempt
+        self._progressed = False
+        self.user.adopt(key, attempt)
+        self.perform(attempt, machine.start(now), now)
+
+    def _build(self, hop: Hop, cseq: int, credentials: tuple[tuple[str, str], ...]) -> Request:
+        draft = self.draft
+        route = self._route
+        assert route is not None
+        context = self.user.context
+        body = draft.body.data if draft.body is not None else b""
+        if not credentials and self.auth is not None:
+            credentials = tuple(
+                self.auth.authorize(
+                    method=draft.method,
+                    uri=route.request_uri,
+                    body=body,
+                    cnonce=context.identity.cnonce(),
+                )
+            )
+        headers = Headers()
+        # RFC 3581 section 3: a client asks for symmetric responses.
+        branch = context.identity.branch()
+        headers.add("Via", f"SIP/2.0/{hop.transport} {hop.sent_by};rport;branch={branch}")
+        for value in route.routes:
+            headers.add("Route", value)
+        headers.add("From", draft.from_)
+        headers.add("To", draft.to)
+        headers.add("Call-ID", draft.call_id)
+        headers.add("CSeq", f"{cseq} {draft.method}")
+        headers.add("Max-Forwards", "70")
+        if draft.contact_user is not None:
+            headers.add("Contact", hop.contact(draft.contact_user))
+        for name, value in credentials:
+            headers.add(name, value)
+        for name, value in draft.headers:
+            headers.add(name, value)
+        if context.user_agent and not headers.has("User-Agent"):
+            headers.add("User-Agent", context.user_agent)
+        if draft.body is not None:
+            headers.add("Content-Type", draft.body.content_type)
+            if draft.body.disposition:
+                headers.add("Content-Disposition", draft.body.disposition)
+        return Request(draft.method, route.request_uri, headers, body)
+
+    def _respond(self, attempt: Attempt, response: Response, now: float) -> None:
+        if attempt is not self.current:
+            # A late 2xx of an attempt given up cannot come: it would have been final.
+            return
+        if response.status < 200:
+            self._progressed = True
+            if self._cancelling is not None:
+                self._send_cancel(now)
+            self.handler.on_provisional(self, response, now)
+            return
+        if not self.cancelling:
+            if response.status in (401, 407) and self._authorize(attempt, response, now):
+                return
+            if response.status == 503 and self._move_on(attempt.hop):
+                self._attempt(now)
+                return
+        if self.auth is not None and response.status < 300:
+            self.auth.learn(response)
+        self.handler.on_final(self, response, now)
+
+    def _move_on(self, refusing: Hop) -> bool:
+        """RFC 3263 section 4.3: a 503 sends us on to another server, if there is one.
+
+        The same server by another transport is none (RFC 3261 section 21.5.4).
+        """
+        address = (refusing.host, refusing.port)
+        self._hops = tuple(hop for hop in self._hops if (hop.host, hop.port) != address)
+        return bool(self._hops)
+
+    def _authorize(self, attempt: Attempt, response: Response, now: float) -> bool:
+        if self.auth is None or self._challenges >= MAX_CHALLENGES:
+            return False
+        assert self._route is not None
+        fields = self.auth.answer(
+            response,
+            method=self.draft.method,
+            uri=self._route.request_uri,
+            body=self.draft.body.data if self.draft.body is not None else b"",
+            cnonce=self.user.context.identity.cnonce(),
+        )
+        if fields is None:
+            return False
+        self._challenges += 1
+        self._send(attempt.hop, tuple(fields), now)
+        return True
+
+    def _send_cancel(self, now: float) -> None:
+        attempt = self.current
+        assert attempt is not None and self._cancelling is not None
+        if attempt.machine.state != "proceeding" or self._cancel_sent:
+            return
+        self._cancel_sent = True
+        key = client_key(attempt.request.via.branch, "CANCEL")
+        cancel = cancel_for(attempt.request)
+        for name, value in self._cancelling:
+            cancel.headers.add(name, value)
+        Cancellation(self, attempt.hop, key).start(cancel, now)
+        self.user.on_cancel_sent(now)
+
+
+class Cancellation:
+    """The CANCEL of an INVITE: a transaction of its own, over the same hop (section 9.1)."""
+
+    __slots__ = ("hop", "invite", "key")
+
+    def __init__(self, invite: Exchange, hop: Hop, key: Hashable) -> None:
+        self.invite = invite
+        self.hop = hop
+        self.key = key
+
+    def start(self, cancel: Request, now: float) -> None:
+        """Sends it."""
+        user = self.invite.user
+        machine = ClientTransaction(cancel, reliable=self.hop.reliable, timers=user.context.timers)
+        attempt = Attempt(self, machine, self.hop, self.key)
+        user.adopt(self.key, attempt)
+        self.perform(attempt, machine.start(now), now)
+
+    def perform(self, attempt: Attempt, effects: list[Effect], now: float) -> None:
+        """Carries out what the transaction wants."""
+        user = self.invite.user
+        for effect in effects:
+            if isinstance(effect, Send):
+                user.transmit(attempt.hop, effect, attempt.key)
+            elif isinstance(effect, Deliver):
+                assert isinstance(effect.message, Response)
+                if effect.message.status >= 200:
+                    user.on_cancel_answered(now)
+            elif isinstance(effect, Ended):
+                user.dismiss(attempt.key)
+            else:
+                user.on_cancel_answered(now)
+
+    def transport_failed(self, attempt: Attempt, detail: str, now: float) -> None:
+        """The CANCEL could not be sent; the INVITE's own timers decide what becomes of it."""
+        self.invite.user.dismiss(attempt.key)
+        self.invite.user.on_cancel_answered(now)

@@ -1,0 +1,191 @@
+"""Incoming requests that wait for the application's Respond."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+from picosip_server.sip.address import Address
+from picosip_server.sip.errors import RemoteProtocolError
+from picosip_server.sip.message import Request, Response
+from picosip_server.sip.ua.bodies import body_of
+from picosip_server.sip.ua.commands import Body, Respond
+from picosip_server.sip.ua.events import IncomingRequest, IncomingRequestClosed
+from picosip_server.sip.ua.failures import invalid, not_found
+from picosip_server.sip.ua.outputs import Failure
+from picosip_server.sip.ua.user import Serving, TransactionUser
+
+
+def request_key(name: str) -> Hashable:
+    """Routing key of a request that awaits Respond."""
+    return ("r", name)
+
+
+@dataclass(slots=True, kw_only=True)
+class Pending:
+    """One such request. ``on_answer`` is called once with the response sent, and its body."""
+
+    name: str
+    serving: Serving
+    wants_answer: bool
+    """It carries an offer."""
+    default: tuple[int, str]
+    """Status and reason that the stack gives when the application is silent."""
+    on_answer: Callable[[Response, Body | None, float], None]
+
+
+class Pendings:
+    """Those of one user."""
+
+    __slots__ = ("_items", "_user")
+
+    ALARM_PREFIX = "pending "
+
+    def __init__(self, user: TransactionUser) -> None:
+        self._user = user
+        self._items: dict[str, Pending] = {}
+
+    def hand_over(
+        self,
+        serving: Serving,
+        now: float,
+        *,
+        default: tuple[int, str],
+        respond_by: float,
+        on_answer: Callable[[Response, Body | None, float], None],
+        call: str = "",
+        offer: Body | None = None,
+        authenticated_user: str = "",
+    ) -> str:
+        """Hands a request to the application, and returns the name it was given."""
+        user = self._user
+        request = serving.request
+        name = user.context.identity.request_name()
+        self._items[name] = Pending(
+            name=name,
+            serving=serving,
+            wants_answer=offer is not None,
+            default=default,
+            on_answer=on_answer,
+        )
+        user.bind(request_key(name))
+        user.alarm(self.ALARM_PREFIX + name, respond_by)
+        # RFC 4320 section 4.1: 100 once the client's timer E would have reached T2.
+        user.alarm(self.ALARM_PREFIX + "trying " + name, now + self._until_trying())
+        user.emit(
+            IncomingRequest(
+                resource=call or name,
+                at=now,
+                labels=user.labels,
+                message=request,
+                name=name,
+                call=call,
+                method=request.method,
+                from_address=request.from_,
+                to_address=request.to,
+                headers=tuple(request.headers),
+                body=body_of(request),
+                offer=offer,
+                respond_by=respond_by,
+                contacts=_contacts(request),
+                authenticated_user=authenticated_user,
+            )
+        )
+        return name
+
+    def respond(self, command: Respond, now: float) -> Failure | None:
+        """The application's response; what is wrong with it, if anything is."""
+        pending = self._items.get(command.name)
+        if pending is None:
+            return not_found(command.name)
+        if pending.wants_answer and command.status < 300 and command.body is None:
+            # RFC 3264 section 5: a 2xx to a request with an offer carries the answer.
+            return invalid("description", "the request carries an offer: a 2xx must answer it")
+        self._take(command.name)
+        headers = list(command.options.headers)
+        self._answer(
+            pending, now, command.status, command.reason, headers=headers, body=command.body
+        )
+        return None
+
+    def alarm(self, alarm: str, now: float) -> bool:
+        """An alarm of the user went off. False: it is none of these."""
+        if not alarm.startswith(self.ALARM_PREFIX):
+            return False
+        name = alarm.removeprefix(self.ALARM_PREFIX)
+        if name.startswith("trying "):
+            pending = self._items.get(name.removeprefix("trying "))
+            if pending is not None:
+                self._user.respond(pending.serving, now, 100)
+            return True
+        expired = self._take(name)
+        if expired is not None:
+            self._close(expired, *expired.default, now)
+        return True
+
+    def close_all(self, status: int, reason: str, now: float) -> None:
+        """The dialog ends: what still waits is answered by the stack."""
+        for name in list(self._items):
+            pending = self._take(name)
+            if pending is not None:
+                self._close(pending, status, reason, now)
+
+    def _close(self, pending: Pending, status: int, reason: str, now: float) -> None:
+        response = self._answer(pending, now, status, reason)
+        user = self._user
+        user.emit(
+            IncomingRequestClosed(
+                resource=user.name,
+                at=now,
+                labels=user.labels,
+                name=pending.name,
+                status=response.status,
+                reason=response.reason,
+            )
+        )
+
+    def _answer(
+        self,
+        pending: Pending,
+        now: float,
+        status: int,
+        reason: str,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: Body | None = None,
+    ) -> Response:
+        response = self._user.respond(
+            pending.serving,
+            now,
+            status,
+            reason,
+            to_tag=self._user.local_tag(),
+            headers=headers,
+            content_type=body.content_type if body is not None else "",
+            body=body.data if body is not None else b"",
+        )
+        pending.on_answer(response, body, now)
+        return response
+
+    def _take(self, name: str) -> Pending | None:
+        pending = self._items.pop(name, None)
+        if pending is not None:
+            self._user.unbind(request_key(name))
+            self._user.disarm(self.ALARM_PREFIX + name, self.ALARM_PREFIX + "trying " + name)
+        return pending
+
+    def _until_trying(self) -> float:
+        timers = self._user.context.timers
+        interval, total = timers.t1, 0.0
+        while interval < timers.t2:
+            total += interval
+            interval *= 2
+        return total
+
+
+def _contacts(request: Request) -> tuple[Address, ...]:
+    """The contacts, where they can be read: the request itself was checked before."""
+    try:
+        return tuple(request.contacts)
+    except RemoteProtocolError:
+        return ()

@@ -1,0 +1,128 @@
+"""The state of a resource at one moment, as plain values.
+
+All times are the engine's monotonic ``now`` in seconds; None where it has not happened.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from picosip_server.sip.address import Address
+from picosip_server.sip.ua.commands import Body
+
+
+class CallState(enum.Enum):
+    """RFC 3261 INVITE session states, under the names of the API."""
+
+    CALLING = 1
+    INCOMING = 2
+    EARLY = 3
+    CONNECTING = 4
+    CONFIRMED = 5
+    TERMINATING = 6
+    TERMINATED = 7
+
+
+class CallDirection(enum.Enum):
+    """Who sent the INVITE."""
+
+    OUTGOING = 1
+    INCOMING = 2
+
+
+class OfferAnswerState(enum.Enum):
+    """Whose answer is due (RFC 3264, RFC 6337)."""
+
+    NONE = 0
+    LOCAL_OFFER = 1
+    REMOTE_OFFER = 2
+    STABLE = 3
+
+
+class Cause(enum.Enum):
+    """Why a call ended; the values are those of the API."""
+
+    LOCAL_HANGUP = 1
+    REMOTE_HANGUP = 2
+    REJECTED = 3
+    CANCELLED = 4
+    REDIRECTED = 5
+    TIMEOUT = 6
+    TRANSPORT_FAILURE = 7
+    SESSION_EXPIRED = 8
+    TRANSFERRED = 9
+    SERVER_SHUTDOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Termination:
+    """How a call ended. ``status`` 0: no SIP response was involved."""
+
+    cause: Cause
+    status: int = 0
+    reason: str = ""
+    reasons: tuple[str, ...] = ()
+    """Reason header fields (RFC 3326) as received."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialogSnapshot:
+    """One dialog of a call (RFC 3261 section 12)."""
+
+    remote_tag: str
+    remote_target: str
+    route_set: tuple[str, ...] = ()
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSnapshot:
+    """One call."""
+
+    name: str
+    state: CallState
+    direction: CallDirection
+    from_address: Address
+    to_address: Address
+    request_uri: str
+    sip_call_id: str
+    local_tag: str
+    dialogs: tuple[DialogSnapshot, ...] = ()
+    offer_answer_state: OfferAnswerState = OfferAnswerState.NONE
+    local_description: Body | None = None
+    remote_description: Body | None = None
+    termination: Termination | None = None
+    create_time: float = 0.0
+    answer_time: float | None = None
+    end_time: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    authenticated_user: str = ""
+
+
+class RegistrationState(enum.Enum):
+    """The values are those of the API."""
+
+    REGISTERING = 1
+    ACTIVE = 2
+    FAILED = 3
+    UNREGISTERING = 4
+    TERMINATED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationSnapshot:
+    """One registration. ``expires`` is the interval granted, in seconds."""
+
+    name: str
+    state: RegistrationState
+    registrar: str
+    aor: Address
+    contacts: tuple[Address, ...] = ()
+    expires: float = 0.0
+    expire_time: float | None = None
+    last_status: int = 0
+    last_reason: str = ""
+    service_route: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)

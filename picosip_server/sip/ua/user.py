@@ -1,0 +1,329 @@
+"""The transaction user: what calls, registrations and single requests have in common.
+
+A user owns its transactions, in both roles, and its own alarms. It takes messages,
+commands and the time, and returns effects; it performs nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from picosip_server.sip.build import response_to
+from picosip_server.sip.hop import Hop, Target
+from picosip_server.sip.message import Request, Response
+from picosip_server.sip.transaction.effects import Deliver, Effect as TransactionEffect, Ended, Send
+from picosip_server.sip.transaction.server import ServerTransaction
+from picosip_server.sip.transaction.server_invite import ServerInviteTransaction
+from picosip_server.sip.ua.commands import Command
+from picosip_server.sip.ua.context import Context
+from picosip_server.sip.ua.effects import Bind, Effect, Locate, Transmit, Unbind
+from picosip_server.sip.ua.keys import merge_key, server_key
+from picosip_server.sip.ua.outputs import Completed, Failed, Failure, FailureKind, Occurred
+
+if TYPE_CHECKING:
+    from picosip_server.sip.ua.events import Event
+    from picosip_server.sip.ua.exchange import Attempt
+
+
+class Seeker(Protocol):
+    """Who asked for the hops of a target."""
+
+    def located(self, hops: tuple[Hop, ...], now: float) -> None:
+        """The hops, in order of preference; maybe none."""
+
+    def not_located(self, detail: str, now: float) -> None:
+        """The name leads nowhere."""
+
+
+class Serving:
+    """A server transaction with the request that it serves and the way back (18.2.2)."""
+
+    __slots__ = ("hop", "key", "machine", "merge", "request")
+
+    def __init__(
+        self,
+        request: Request,
+        hop: Hop,
+        machine: ServerInviteTransaction | ServerTransaction,
+        key: Hashable,
+        merge: Hashable | None,
+    ) -> None:
+        self.request = request
+        self.hop = hop
+        self.machine = machine
+        self.key = key
+        self.merge = merge
+
+
+class TransactionUser:
+    """Base of all users. Subclasses override the ``on_...`` methods."""
+
+    __slots__ = (
+        "_alarms",
+        "_attempts",
+        "_located",
+        "_out",
+        "_servings",
+        "_tickets",
+        "context",
+        "labels",
+        "name",
+        "over",
+        "scheduled",
+    )
+
+    def __init__(self, name: str, context: Context, labels: Mapping[str, str]) -> None:
+        self.name = name
+        self.context = context
+        self.labels = labels
+        self.over = False
+        """Nothing is left for the application; transactions may still linger."""
+        self.scheduled: float | None = None
+        """The engine's note: the deadline of this user's entry among its timers."""
+        self._out: list[Effect] = []
+        self._alarms: dict[str, float] = {}
+        self._attempts: dict[Hashable, Attempt] = {}
+        self._servings: dict[Hashable, Serving] = {}
+        self._located: dict[int, Seeker] = {}
+        self._tickets = 0
+
+    # What the engine calls.
+
+    @property
+    def finished(self) -> bool:
+        """Whether the user can be forgotten."""
+        return self.over and not (self._attempts or self._servings or self._located)
+
+    def deadline(self) -> float | None:
+        """The earliest time at which ``timeout`` has something to do."""
+        earliest = min(self._alarms.values(), default=None)
+        for attempt in self._attempts.values():
+            earliest = earlier(earliest, attempt.machine.deadline())
+        for serving in self._servings.values():
+            earliest = earlier(earliest, serving.machine.deadline())
+        return earliest
+
+    def timeout(self, now: float) -> list[Effect]:
+        """Fires what is due: transaction timers first, then alarms."""
+        for attempt in list(self._attempts.values()):
+            due = attempt.machine.deadline()
+            if due is not None and due <= now:
+                attempt.exchange.perform(attempt, attempt.machine.timeout(now), now)
+        for serving in list(self._servings.values()):
+            due = serving.machine.deadline()
+            if due is not None and due <= now:
+                self._perform(serving, serving.machine.timeout(now), now)
+        for alarm, due in sorted(self._alarms.items(), key=lambda item: item[1]):
+            if due <= now and self._alarms.get(alarm) == due:
+                del self._alarms[alarm]
+                self.on_alarm(alarm, now)
+        return self.flush()
+
+    def receive_response(self, key: Hashable, response: Response, now: float) -> list[Effect]:
+        """A response to one of this user's client transactions."""
+        attempt = self._attempts.get(key)
+        if attempt is not None:
+            attempt.exchange.perform(attempt, attempt.machine.receive(response, now), now)
+        return self.flush()
+
+    def receive_again(self, key: Hashable, request: Request, now: float) -> list[Effect]:
+        """A request that matches one of this user's server transactions."""
+        serving = self._servings.get(key)
+        if serving is not None:
+            self._perform(serving, serving.machine.receive(request, now), now)
+        return self.flush()
+
+    def receive_cancel(self, key: Hashable, cancel: Request, hop: Hop, now: float) -> list[Effect]:
+        """A CANCEL for one of this user's server transactions (RFC 3261 section 9.2)."""
+        own = self.serve(cancel, hop, now)
+        # 9.2: its To tag is to be that of the responses to the request cancelled.
+        self.respond(own, now, 200, to_tag=self.local_tag())
+        serving = self._servings.get(key)
+        if serving is not None:
+            self.on_cancelled(serving, cancel, now)
+        return self.flush()
+
+    def located(self, ticket: int, hops: tuple[Hop, ...], now: float) -> list[Effect]:
+        """The answer to ``Locate``: hops in order of preference."""
+        exchange = self._located.pop(ticket, None)
+        if exchange is not None:
+            exchange.located(hops, now)
+        return self.flush()
+
+    def not_located(self, ticket: int, detail: str, now: float) -> list[Effect]:
+        """The answer to ``Locate`` where the name leads nowhere."""
+        exchange = self._located.pop(ticket, None)
+        if exchange is not None:
+            exchange.not_located(detail, now)
+        return self.flush()
+
+    def transport_failed(self, key: Hashable, detail: str, now: float) -> list[Effect]:
+        """A ``Transmit`` with this key could not be carried out (section 17.1.4, 17.2.4)."""
+        attempt = self._attempts.get(key)
+        if attempt is not None:
+            attempt.exchange.transport_failed(attempt, detail, now)
+        return self.flush()
+
+    def command(self, command: Command, now: float) -> list[Effect]:
+        """A command of the application."""
+        raise NotImplementedError
+
+    def flush(self) -> list[Effect]:
+        """The effects gathered so far."""
+        out = self._out
+        self._out = []
+        return out
+
+    # What subclasses override.
+
+    def local_tag(self) -> str:
+        """The To tag of this user's own responses; empty where it has none."""
+        return ""
+
+    def on_alarm(self, alarm: str, now: float) -> None:
+        """An alarm went off."""
+
+    def on_cancelled(self, serving: Serving, cancel: Request, now: float) -> None:
+        """The peer cancelled a request that is being served."""
+
+    def on_cancel_sent(self, now: float) -> None:
+        """Our CANCEL is on its way."""
+
+    def on_cancel_answered(self, now: float) -> None:
+        """Our CANCEL was answered, or will not be."""
+
+    def on_ack(self, serving: Serving, ack: Request, now: float) -> None:
+        """An ACK came that belongs to an accepted INVITE transaction."""
+
+    def on_unacknowledged(self, serving: Serving, now: float) -> None:
+        """Timer H: no ACK came for a refused INVITE (17.2.1)."""
+
+    # What subclasses use.
+
+    def emit(self, event: Event) -> None:
+        """Tells the application."""
+        self._out.append(Occurred(event=event))
+
+    def complete(self, token: Hashable, value: object) -> None:
+        """A command is done."""
+        self._out.append(Completed(token=token, value=value))
+
+    def fail(self, token: Hashable, failure: Failure) -> None:
+        """A command failed."""
+        self._out.append(Failed(token=token, failure=failure))
+
+    def fail_state(self, token: Hashable, state: str, detail: str) -> None:
+        """A command does not fit the present state."""
+        self.fail(token, Failure(kind=FailureKind.WRONG_STATE, detail=detail, state=state))
+
+    def alarm(self, name: str, deadline: float) -> None:
+        """Sets an alarm, or moves it."""
+        self._alarms[name] = deadline
+
+    def disarm(self, *names: str) -> None:
+        """Takes alarms back."""
+        for name in names:
+            self._alarms.pop(name, None)
+
+    def bind(self, key: Hashable) -> None:
+        """Claims a routing key."""
+        self._out.append(Bind(key))
+
+    def unbind(self, key: Hashable) -> None:
+        """Gives a routing key back."""
+        self._out.append(Unbind(key))
+
+    def serve(self, request: Request, hop: Hop, now: float) -> Serving:
+        """Begins a server transaction."""
+        reliable = hop.reliable
+        timers = self.context.timers
+        key = server_key(request)
+        machine: ServerInviteTransaction | ServerTransaction
+        if request.method == "INVITE":
+            machine = ServerInviteTransaction(request, reliable=reliable, timers=timers)
+        else:
+            machine = ServerTransaction(request, reliable=reliable, timers=timers)
+        # 8.2.2.2: only a request outside a dialog can be merged; a CANCEL is hop by hop.
+        merge = None if request.to.tag or request.method == "CANCEL" else merge_key(request)
+        serving = Serving(request, hop, machine, key, merge)
+        self._servings[key] = serving
+        self.bind(key)
+        if merge is not None:
+            self.bind(merge)
+        return serving
+
+    def respond(
+        self,
+        serving: Serving,
+        now: float,
+        status: int,
+        reason: str = "",
+        *,
+        to_tag: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        content_type: str = "",
+        body: bytes = b"",
+    ) -> Response:
+        """Sends a response through its server transaction, and returns it."""
+        response = response_to(
+            serving.request,
+            status,
+            reason,
+            to_tag=to_tag,
+            headers=headers,
+            content_type=content_type,
+            body=body,
+        )
+        self.send_response(serving, response, now)
+        return response
+
+    def send_response(self, serving: Serving, response: Response, now: float) -> None:
+        """Sends a response that is already made (again, where it is a 2xx to INVITE)."""
+        self._perform(serving, serving.machine.respond(response, now), now)
+
+    def transmit(self, hop: Hop, send: Send, key: Hashable = None) -> None:
+        """Puts a message on its way."""
+        self._out.append(Transmit(hop, send.data, send.message, key, send.retransmission))
+
+    def locate(self, exchange: Seeker, target: Target) -> None:
+        """Asks for the hops of a target on behalf of an exchange."""
+        self._tickets += 1
+        self._located[self._tickets] = exchange
+        self._out.append(Locate(self._tickets, target))
+
+    def adopt(self, key: Hashable, attempt: Attempt) -> None:
+        """Takes in a client transaction."""
+        self._attempts[key] = attempt
+        self.bind(key)
+
+    def has_attempt(self, key: Hashable) -> bool:
+        """Whether a client transaction with this key is under way or lingers."""
+        return key in self._attempts
+
+    def dismiss(self, key: Hashable) -> None:
+        """Forgets a client transaction."""
+        if self._attempts.pop(key, None) is not None:
+            self.unbind(key)
+
+    def _perform(self, serving: Serving, effects: list[TransactionEffect], now: float) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                self.transmit(serving.hop, effect, serving.key)
+            elif isinstance(effect, Deliver):
+                assert isinstance(effect.message, Request)
+                self.on_ack(serving, effect.message, now)
+            elif isinstance(effect, Ended):
+                if self._servings.pop(serving.key, None) is not None:
+                    self.unbind(serving.key)
+                    if serving.merge is not None:
+                        self.unbind(serving.merge)
+            else:
+                self.on_unacknowledged(serving, now)
+
+
+def earlier(left: float | None, right: float | None) -> float | None:
+    """The earlier of two deadlines, where None is never."""
+    if left is None:
+        return right
+    return left if right is None or left <= right else right

@@ -1,0 +1,54 @@
+"""Waiting for something with a bound, and ports that the system hands out."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+
+def wait_until(
+    probe: Callable[[], Found | None], *, timeout: float = 10.0, what: str = "the condition"
+) -> Found:
+    """The first truthy result of ``probe``; ``TimeoutError`` naming ``what`` after ``timeout``."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not happen within {timeout} s")
+        time.sleep(0.01)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that is free for both UDP and TCP at this moment."""
+    for _ in range(50):
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
+        ):
+            stream.bind((host, 0))
+            port: int = stream.getsockname()[1]
+            try:
+                datagram.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free for both UDP and TCP")
+
+
+def is_bound(kind: socket.SocketKind, port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody holds this port."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            # Connections in TIME_WAIT do not count, a listener does.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+        return False

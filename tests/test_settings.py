@@ -1,0 +1,328 @@
+"""Where settings come from, what is refused and in which words, what the engine gets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from picosip_server.addresses import HostPort, is_loopback, parse_host_port, unix_path
+from picosip_server.engine.config import ListenerSpec
+from picosip_server.settings import engine_config, load
+from picosip_server.settings_file import SettingsError
+from picosip_server.sip.auth.users import User
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("PICOSIP_")]:
+        monkeypatch.delenv(name)
+
+
+def faults(**flags: object) -> tuple[str, ...]:
+    """The lines with which these flags are refused."""
+    with pytest.raises(SettingsError) as caught:
+        load(flags)
+    return caught.value.faults
+
+
+def test_defaults() -> None:
+    settings = load({})
+    assert settings.grpc == ("127.0.0.1:50051",)
+    assert settings.sip == ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060")
+    assert (settings.attach_wait, settings.answer_timeout) == (2.0, 180.0)
+    assert (settings.respond_timeout, settings.offer_timeout) == (10.0, 10.0)
+    assert (settings.drain_timeout, settings.event_log_size) == (30.0, 100_000)
+    assert (settings.workers, settings.max_calls) == (0, 200_000)
+    assert (settings.metrics, settings.users, settings.ready_file) == (None, None, None)
+    assert settings.log_level == "info"
+
+
+def test_each_start_has_another_node() -> None:
+    nodes = {load({}).node for _ in range(20)}
+    assert len(nodes) == 20
+    assert all(4 <= len(node) <= 8 for node in nodes)
+
+
+def test_flag_wins_over_environment_over_file_over_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "picosip.toml"
+    file.write_text("attach-wait = 1\nanswer_timeout = 1\noffer_timeout = 1\n")
+    monkeypatch.setenv("PICOSIP_ATTACH_WAIT", "2.5")
+    monkeypatch.setenv("PICOSIP_ANSWER_TIMEOUT", "2")
+    settings = load({"config": str(file), "attach_wait": "3"})
+    assert settings.attach_wait == 3.0
+    assert settings.answer_timeout == 2.0
+    assert settings.offer_timeout == 1.0
+    assert settings.respond_timeout == 10.0
+
+
+def test_the_environment_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "picosip.toml"
+    file.write_text('node = "abcd"\n')
+    monkeypatch.setenv("PICOSIP_CONFIG", str(file))
+    assert load({}).node == "abcd"
+
+
+@pytest.mark.parametrize(
+    "text", ["udp:10.0.0.1:5060,tcp:[::1]:0", " udp:10.0.0.1:5060  tcp:[::1]:0 ,"]
+)
+def test_several_values_in_the_environment(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PICOSIP_SIP", text)
+    assert load({}).sip == ("udp:10.0.0.1:5060", "tcp:[::1]:0")
+
+
+def test_several_values_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "picosip.toml"
+    file.write_text('grpc = ["unix:/run/picosip.sock", "[::1]:50051"]\nmax-calls = 5\n')
+    settings = load({"config": file})
+    assert settings.grpc == ("unix:/run/picosip.sock", "[::1]:50051")
+    assert settings.max_calls == 5
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PICOSIP_METRICS", "")
+    assert load({}).metrics is None
+
+
+def test_variables_that_are_no_settings_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Kubernetes sets such ones for a Service called picosip.
+    monkeypatch.setenv("PICOSIP_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("PICOSIP_PORT", "tcp://10.0.0.1:5060")
+    assert load({}).sip == ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        (
+            "sip",
+            ("udp:127.0.0.1",),
+            "--sip 'udp:127.0.0.1': the port is missing; "
+            "expected TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
+        ),
+        (
+            "sip",
+            ("ws:127.0.0.1:80",),
+            "--sip 'ws:127.0.0.1:80': the transport must be udp or tcp, not 'ws'; "
+            "expected TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
+        ),
+        (
+            "sip",
+            ("udp:localhost:5060",),
+            "--sip 'udp:localhost:5060': an IP address of this machine is needed, not the name "
+            "'localhost'; "
+            "expected TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
+        ),
+        (
+            "grpc",
+            ("::1:50051",),
+            "--grpc '::1:50051': an IPv6 address stands in brackets, as in [::1]:5060; "
+            "expected ADDR:PORT or unix:PATH, such as 127.0.0.1:50051",
+        ),
+        (
+            "grpc",
+            ("127.0.0.1:65536",),
+            "--grpc '127.0.0.1:65536': the port must be a number from 0 to 65535, not '65536'; "
+            "expected ADDR:PORT or unix:PATH, such as 127.0.0.1:50051",
+        ),
+        (
+            "grpc",
+            ("unix:",),
+            "--grpc 'unix:': the path after unix: is missing; "
+            "expected ADDR:PORT or unix:PATH, such as 127.0.0.1:50051",
+        ),
+        (
+            "outbound_proxy",
+            "tel:123",
+            "--outbound-proxy 'tel:123': the scheme must be sip or sips, not 'tel'; "
+            "expected a SIP URI, such as sip:proxy.example.com;lr",
+        ),
+        (
+            "accept",
+            ("xml",),
+            "--accept 'xml': this is no media type; "
+            "expected a media type, such as application/pidf+xml",
+        ),
+        (
+            "advertise",
+            "300.1.1.1",
+            "--advertise '300.1.1.1': '300.1.1.1' is no IP address and no host name; "
+            "expected HOST[:PORT], such as sip.example.com or 203.0.113.7:5060",
+        ),
+        ("workers", "many", "--workers 'many': expected a whole number from 0 to 256"),
+        ("attach_wait", "0", "--attach-wait '0': expected a number of seconds above 0"),
+        ("attach_wait", "nan", "--attach-wait 'nan': expected a number of seconds above 0"),
+        ("drain_timeout", "-1", "--drain-timeout '-1': expected a number of seconds, 0 or more"),
+        ("log_format", "xml", "--log-format 'xml': expected json or console"),
+        (
+            "node",
+            "Node_1",
+            "--node 'Node_1': this is no name of a node; "
+            "expected 4 to 8 of the characters a-z and 0-9",
+        ),
+        (
+            "users",
+            "/nowhere/users.toml",
+            "--users '/nowhere/users.toml': cannot be read: No such file or directory",
+        ),
+        (
+            "ready_file",
+            "/nowhere/ready.json",
+            "--ready-file '/nowhere/ready.json': the folder /nowhere is missing or cannot be "
+            "written",
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line(name: str, value: object, line: str) -> None:
+    assert faults(**{name: value}) == (line,)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    lines = faults(workers="x", log_level="loud", grpc=("a",))
+    assert [line.split()[0] for line in lines] == ["--grpc", "--workers", "--log-level"]
+
+
+def test_a_fault_names_where_the_value_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "picosip.toml"
+    file.write_text("max_calls = 0\nworkers = 1\n")
+    monkeypatch.setenv("PICOSIP_WORKERS", "-1")
+    assert faults(config=file) == (
+        "PICOSIP_WORKERS '-1': expected a whole number from 0 to 256",
+        f"{file}: max_calls = 0: expected a whole number above 0",
+    )
+
+
+def test_keys_of_the_file_that_are_no_settings(tmp_path: Path) -> None:
+    file = tmp_path / "picosip.toml"
+    file.write_text("worker = 1\nconfig = 'x'\nlog-level = 'info'\nlog_level = 'debug'\n")
+    assert faults(config=file) == (
+        f"--config {file}: 'worker' is no setting; did you mean workers?",
+        f"--config {file}: 'config' is no setting",
+        f"--config {file}: log_level is there twice, with dash and underscore",
+    )
+
+
+def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "picosip.toml"
+    assert faults(config=file) == (f"--config {file}: cannot be read: No such file or directory",)
+    file.write_text("workers = \n")
+    (line,) = faults(config=file)
+    assert line.startswith(f"--config {file}: is not TOML: ")
+    assert "line 1" in line
+    file.write_bytes(b"node = '\xff'\n")
+    assert faults(config=file) == (f"--config {file}: is not UTF-8 (octet 8)",)
+
+
+def test_no_address_twice_but_port_0() -> None:
+    (line,) = faults(sip=("udp:127.0.0.1:5060", "UDP:127.0.0.1:5060"))
+    assert "udp:127.0.0.1:5060 is there twice" in line
+    settings = load({"sip": ("udp:127.0.0.1:0", "udp:127.0.0.1:0")})
+    assert len(engine_config(settings).listeners) == 2
+
+
+def test_the_metrics_have_an_address_of_their_own() -> None:
+    (line,) = faults(metrics="127.0.0.1:50051")
+    assert line.startswith("--metrics '127.0.0.1:50051': this address is one of --grpc already")
+    assert load({"metrics": "[::1]:0"}).metrics_address == HostPort("::1", 0)
+
+
+def test_tls_needs_certificate_and_key(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.touch()
+    key.touch()
+    both = "a certificate (--tls-cert) and its key (--tls-key) need each other"
+    assert faults(tls_cert=cert) == (f"--tls-key: {both}",)
+    assert faults(tls_key=key) == (f"--tls-key '{key}': {both}",)
+    assert faults(tls_client_ca=cert) == (
+        f"--tls-client-ca '{cert}': clients can only be verified over TLS: --tls-cert is missing",
+    )
+    missing = tmp_path / "none.pem"
+    assert faults(tls_cert=missing, tls_key=key) == (
+        f"--tls-cert '{missing}': cannot be read: No such file or directory",
+    )
+    settings = load({"tls_cert": cert, "tls_key": key, "tls_client_ca": cert})
+    assert (settings.tls_cert, settings.tls_key, settings.tls_client_ca) == (cert, key, cert)
+
+
+def test_each_fault_of_the_users_file_has_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    file.write_text('[[users]]\nuser = "alice"\n')
+    assert faults(users=file) == (
+        f"--users '{file}': [[users]] number 1: realm is missing",
+        f"--users '{file}': [[users]] number 1: exactly one of password and ha1 is needed",
+    )
+
+
+def test_what_the_engine_gets(tmp_path: Path) -> None:
+    users = tmp_path / "users.toml"
+    users.write_text('realm = "example.com"\n[[users]]\nuser = "alice"\npassword = "w"\n')
+    config = engine_config(
+        load(
+            {
+                "sip": ("udp:127.0.0.1:5062", "tcp:[::1]:0"),
+                "advertise": "[2001:db8::1]:5070",
+                "outbound_proxy": "sip:proxy.example.com;lr",
+                "accept": ("Application/PIDF+xml",),
+                "users": users,
+                "node": "n1n1",
+                "workers": "3",
+                "attach_wait": "1",
+                "answer_timeout": "2",
+                "respond_timeout": "3",
+                "offer_timeout": "4",
+                "max_calls": "5",
+            }
+        )
+    )
+    assert config.listeners == (
+        ListenerSpec(transport="UDP", host="127.0.0.1", port=5062),
+        ListenerSpec(transport="TCP", host="::1", port=0),
+    )
+    assert (config.advertise_host, config.advertise_port) == ("2001:db8::1", 5070)
+    assert config.outbound_proxy == "sip:proxy.example.com;lr"
+    assert config.accept == ("application/pidf+xml",)
+    assert config.users == (User(realm="example.com", username="alice", password="w"),)
+    assert (config.node, config.workers, config.max_calls) == ("n1n1", 3, 5)
+    assert (config.attach_wait, config.answer_timeout) == (1.0, 2.0)
+    assert (config.respond_timeout, config.offer_timeout) == (3.0, 4.0)
+
+
+def test_nothing_is_advertised_by_default() -> None:
+    config = engine_config(load({}))
+    assert (config.advertise_host, config.advertise_port) == ("", 0)
+    config = engine_config(load({"advertise": "sip.example.com"}))
+    assert (config.advertise_host, config.advertise_port) == ("sip.example.com", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:5060", HostPort("127.0.0.1", 5060)),
+        ("[::]:0", HostPort("::", 0)),
+        ("sip.example.com.:65535", HostPort("sip.example.com.", 65535)),
+        ("a-1:1", HostPort("a-1", 1)),
+    ],
+)
+def test_addresses_are_read_and_written_back(text: str, expected: HostPort) -> None:
+    assert parse_host_port(text) == expected
+    assert str(expected) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":5060", "a", "a:", "a:x", "a:-1", "a:٣", "[127.0.0.1]:1", "[::1", "a b:1", "-a:1"]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_host_port(text)
+
+
+def test_kinds_of_address() -> None:
+    assert unix_path("unix:/run/x") == "/run/x"
+    assert unix_path("127.0.0.1:1") is None
+    assert is_loopback("127.8.8.8") and is_loopback("::1") and is_loopback("localhost")
+    assert not is_loopback("0.0.0.0") and not is_loopback("example.com")
