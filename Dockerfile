@@ -30,6 +30,7 @@ USER 10001:10001
 EXPOSE 50051/tcp 5060/udp 5060/tcp
 # Drains: calls that run get PICOSIP_DRAIN_TIMEOUT seconds (30). Give `docker stop -t` more.
 STOPSIGNAL SIGTERM
+# Where TLS is on, PICOSIP_HEALTH_TLS_CA and PICOSIP_HEALTH_TLS_NAME tell the check what it needs.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=15s CMD ["picosip", "health"]
 ENTRYPOINT ["picosip"]
 CMD ["serve"]

@@ -36,6 +36,7 @@ from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.settings_file import SettingsError, SettingsFile, read_settings_file
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.uri import Uri
+from picosip_server.tls_files import check_authority, check_pair
 from picosip_server.users import UsersFile, read_users
 
 PREFIX = "PICOSIP_"
@@ -239,8 +240,11 @@ class Settings(BaseSettings):
     @field_validator("tls_key", mode="after")
     @classmethod
     def _key_beside_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
-        if "tls_cert" in info.data and (info.data["tls_cert"] is None) != (key is None):
+        cert = info.data.get("tls_cert")
+        if "tls_cert" in info.data and (cert is None) != (key is None):
             raise ValueError("a certificate (--tls-cert) and its key (--tls-key) need each other")
+        if cert is not None and key is not None:
+            check_pair(cert, key)
         return key
 
     @field_validator("tls_client_ca", mode="after")
@@ -248,6 +252,8 @@ class Settings(BaseSettings):
     def _authority_beside_certificate(cls, ca: Path | None, info: ValidationInfo) -> Path | None:
         if ca is not None and info.data.get("tls_cert", ca) is None:
             raise ValueError("clients can only be verified over TLS: --tls-cert is missing")
+        if ca is not None:
+            check_authority(ca)
         return ca
 
     @field_validator("metrics", mode="after")

@@ -122,6 +122,11 @@ def test_both_ways_to_start_it(program: list[str]) -> None:
             ["health", "--tls-ca", "/nowhere/ca.pem"],
             ["picosip: /nowhere/ca.pem cannot be read: No such file or directory"],
         ),
+        (
+            ["health", "--tls-cert", __file__],
+            ["picosip: a certificate (--tls-cert) and its key (--tls-key) need each other"],
+        ),
+        (["health", "--tls-ca", __file__], [f"picosip: {__file__} must have certificates in PEM"]),
     ],
 )
 def test_a_fault_is_one_line_and_status_2(
@@ -197,7 +202,10 @@ def test_health_of_nobody(run: RunProgram, tmp_path: Path) -> None:
 
 
 def test_health_over_tls_with_a_certificate_of_our_own(
-    run: RunProgram, serve_health: ServeHealth, tmp_path: Path
+    run: RunProgram,
+    serve_health: ServeHealth,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     authority = trustme.CA()
     server_certificate = authority.issue_cert("sip.example.com")
@@ -224,3 +232,9 @@ def test_health_over_tls_with_a_certificate_of_our_own(
     assert run("health", *known).status == 1
     assert run("health", "--grpc", target).status == 1
     assert run("health", "--grpc", target, "--tls").status == 1
+    # The HEALTHCHECK of an image is told by its environment.
+    monkeypatch.setenv("PICOSIP_GRPC", target)
+    for name in ("ca", "cert", "key"):
+        monkeypatch.setenv(f"PICOSIP_HEALTH_TLS_{name.upper()}", f"{tmp_path}/{name}.pem")
+    monkeypatch.setenv("PICOSIP_HEALTH_TLS_NAME", "sip.example.com")
+    assert run("health") == Run(0, f"{target}: SERVING\n", "")

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 
 from picosip_server.addresses import HostPort, is_loopback, parse_host_port, unix_path
 from picosip_server.engine.config import ListenerSpec
@@ -231,22 +233,71 @@ def test_the_metrics_have_an_address_of_their_own() -> None:
     assert load({"metrics": "[::1]:0"}).metrics_address == HostPort("::1", 0)
 
 
-def test_tls_needs_certificate_and_key(tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    cert.touch()
-    key.touch()
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """PEM files: a certificate with its key, another one's key, an authority, one that is none."""
+    folder = tmp_path_factory.mktemp("tls")
+    names = ("cert", "key", "other_key", "ca", "junk")
+    files = {name: folder / f"{name}.pem" for name in names}
+    authority = trustme.CA()
+    ours, other = authority.issue_cert("sip.example.com"), authority.issue_cert("example.org")
+    ours.cert_chain_pems[0].write_to_path(files["cert"])
+    ours.private_key_pem.write_to_path(files["key"])
+    other.private_key_pem.write_to_path(files["other_key"])
+    authority.cert_pem.write_to_path(files["ca"])
+    files["junk"].write_text("no certificate")
+    return files
+
+
+def test_tls(tls: dict[str, Path]) -> None:
+    settings = load({"tls_cert": tls["cert"], "tls_key": tls["key"], "tls_client_ca": tls["ca"]})
+    assert settings.tls_cert == tls["cert"]
+    assert settings.tls_key == tls["key"]
+    assert settings.tls_client_ca == tls["ca"]
+
+
+def test_tls_needs_certificate_and_key(tls: dict[str, Path]) -> None:
+    cert, key, ca = tls["cert"], tls["key"], tls["ca"]
     both = "a certificate (--tls-cert) and its key (--tls-key) need each other"
     assert faults(tls_cert=cert) == (f"--tls-key: {both}",)
     assert faults(tls_key=key) == (f"--tls-key '{key}': {both}",)
-    assert faults(tls_client_ca=cert) == (
-        f"--tls-client-ca '{cert}': clients can only be verified over TLS: --tls-cert is missing",
+    assert faults(tls_client_ca=ca) == (
+        f"--tls-client-ca '{ca}': clients can only be verified over TLS: --tls-cert is missing",
     )
+
+
+def test_certificates_are_looked_over(tls: dict[str, Path], tmp_path: Path) -> None:
+    cert, key, other_key, junk = tls["cert"], tls["key"], tls["other_key"], tls["junk"]
     missing = tmp_path / "none.pem"
     assert faults(tls_cert=missing, tls_key=key) == (
         f"--tls-cert '{missing}': cannot be read: No such file or directory",
     )
-    settings = load({"tls_cert": cert, "tls_key": key, "tls_client_ca": cert})
-    assert (settings.tls_cert, settings.tls_key, settings.tls_client_ca) == (cert, key, cert)
+    assert faults(tls_cert=cert, tls_key=other_key) == (
+        f"--tls-key '{other_key}': {other_key} is not the key of {cert}",
+    )
+    assert faults(tls_cert=junk, tls_key=key) == (
+        f"--tls-key '{key}': {junk} and {key} must be a certificate and its key without "
+        "passphrase, both PEM",
+    )
+    assert faults(tls_cert=cert, tls_key=key, tls_client_ca=junk) == (
+        f"--tls-client-ca '{junk}': {junk} must have certificates in PEM",
+    )
+
+
+def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(
+    tls: dict[str, Path], tmp_path: Path
+) -> None:
+    locked = tmp_path / "locked.pem"
+    key = serialization.load_pem_private_key(tls["key"].read_bytes(), password=None)
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+    )
+    (line,) = faults(tls_cert=tls["cert"], tls_key=locked)
+    assert line.endswith("must be a certificate and its key without passphrase, both PEM")
 
 
 def test_each_fault_of_the_users_file_has_its_line(tmp_path: Path) -> None:

@@ -171,19 +171,15 @@ class Core:
         request = error.request
         if request is None:
             return
-        response = answer_to_faulty(request, error.status, str(error), self._secret)
-        if response is None:
-            return
         try:
             stamp(request, source)
             hop = way_back(request, source)
-            response.headers.set("Via", request.headers.get("Via") or "")
-            for via in request.headers.get_all("Via")[1:]:
-                response.headers.insert(1, "Via", via)
-            self._send_stateless(response, hop, now)
-        except (RemoteProtocolError, LocalProtocolError):
+        except RemoteProtocolError:
             # Its Via cannot be read: there is no way back (RFC 3261 section 18.2.2).
             return
+        response = answer_to_faulty(request, error.status, str(error), self._secret)
+        if response is not None:
+            self._send_stateless(response, hop, now)
 
     def _receive_response(
         self, response: Response, data: bytes, source: Source, now: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import replace
 
 from picosip_server.engine.network import Source
 from picosip_server.sip.build import response_to
@@ -26,11 +27,7 @@ def stamp(request: Request, source: Source) -> None:
     params = via.params.with_("received", source.host)
     if wants_rport:
         params = params.with_("rport", str(source.port))
-    stamped = f"SIP/2.0/{via.transport} {via.sent_by}{params}"
-    others = request.headers.elements("Via")[1:]
-    request.headers.remove("Via")
-    for value in reversed((stamped, *others)):
-        request.headers.insert(0, "Via", value)
+    request.replace_top_via(replace(via, params=params))
 
 
 def way_back(request: Request, source: Source) -> Hop:
@@ -105,17 +102,13 @@ def answer_to_faulty(request: Request, status: int, detail: str, secret: bytes) 
     """The response to a request that broke the grammar, as far as it can be answered.
 
     What it must echo (8.2.6.2) is echoed as it came, with a tag where its To can be read
-    and has none. None: too little can be read, or it
-    is an ACK, which has no response.
+    and has none. None: it is an ACK, which has no response.
     """
     if request.method == "ACK":
         return None
     source = request.headers
     headers = Headers()
-    vias = source.get_all("Via")
-    if not vias:
-        return None
-    for via in vias:
+    for via in source.get_all("Via"):
         headers.add("Via", via)
     for name in ("From", "To", "Call-ID", "CSeq"):
         value = source.get(name)

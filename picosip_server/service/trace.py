@@ -17,6 +17,7 @@ from picosip_server.sip.message import Message, Request
 from picosip_server.sip.ua.outputs import Traced
 
 _QUEUED = 10_000
+"""Messages that wait for a reader; more are dropped."""
 _BATCH_RECORDS = 64
 _BATCH_OCTETS = 1 << 20
 _LINGER = 0.02
@@ -26,7 +27,8 @@ _LINGER = 0.02
 class _Stream:
     """One open Trace RPC."""
 
-    def __init__(self, request: pb.TraceRequest) -> None:
+    def __init__(self, request: pb.TraceRequest, most: int) -> None:
+        self._most = most
         self.include_raw = request.include_raw
         self.queue: deque[Traced] = deque()
         self.dropped = 0
@@ -40,7 +42,7 @@ class _Stream:
             return
         if self._methods and _method(traced.message) not in self._methods:
             return
-        if len(self.queue) >= _QUEUED:
+        if len(self.queue) >= self._most:
             self.dropped += 1
         else:
             self.queue.append(traced)
@@ -59,8 +61,16 @@ class _Stream:
 class Tracer:
     """All open traces; the engine traces only while there is one."""
 
-    def __init__(self, most: int, clock: Clock, set_tracing: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        most: int,
+        clock: Clock,
+        set_tracing: Callable[[bool], None],
+        *,
+        queued: int = _QUEUED,
+    ) -> None:
         self._most = most
+        self._queued = queued
         self._clock = clock
         self._set_tracing = set_tracing
         self._open: set[_Stream] = set()
@@ -84,18 +94,19 @@ class Tracer:
             raise self._ended
         if len(self._open) >= self._most:
             raise errors.exhausted(f"there are {self._most} traces", "trace_streams")
-        stream = _Stream(request)
+        stream = _Stream(request, self._queued)
         self._open.add(stream)
         if len(self._open) == 1:
             self._set_tracing(True)
         try:
             yield pb.TraceResponse()
-            while stream.ending is None:
-                await stream.more()
+            while True:
                 while stream.queue or stream.dropped:
                     yield self._response(stream)
+                if stream.ending is not None:
+                    raise stream.ending
+                await stream.more()
                 await asyncio.sleep(_LINGER)
-            raise stream.ending
         finally:
             self._open.remove(stream)
             if not self._open:

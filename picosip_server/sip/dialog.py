@@ -8,6 +8,7 @@ from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, RemoteProtocolError
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.uri import Uri
+from picosip_server.sip.via import is_rfc3261
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,6 +141,9 @@ def contact_target(message: Request | Response) -> Uri:
         RemoteProtocolError: there is none, or it is no SIP or SIPS URI.
     """
     contacts = message.contacts
+    if not contacts and isinstance(message, Request) and not is_rfc3261(message.via.branch):
+        # RFC 4475 section 3.4.1: an RFC 2543 caller need not give one, and is where it is from.
+        return message.from_.uri
     if not contacts or not contacts[0].uri.is_sip:
         raise RemoteProtocolError("a message that makes a dialog needs a Contact with a SIP URI")
     return contacts[0].uri

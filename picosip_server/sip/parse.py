@@ -15,7 +15,7 @@ from picosip_server.sip.grammar import is_token, number
 from picosip_server.sip.headers import Headers, canonical, known_names
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.uri import Uri
-from picosip_server.sip.via import Via
+from picosip_server.sip.via import MAGIC_COOKIE, Via
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,6 @@ DEFAULT_LIMITS: Final = Limits()
 
 _EMPTY_LINE = b"\r\n\r\n"
 _ONCE = {"from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq"}
-_COOKIE = "z9hG4bK"
 
 # The look-behind keeps a long run of spaces from being tried from each of its positions.
 _unfold = re.compile(r"(?<![ \t])[ \t]*+\r\n[ \t]++").sub
@@ -189,7 +188,7 @@ def _check(message: Request | Response, index: dict[str, list[str]]) -> None:
             if cseq.method != message.method:
                 raise ParseError("not the method of the request")
             name = "Via"
-            if via.branch == _COOKIE:
+            if via.branch == MAGIC_COOKIE:
                 # RFC 4475 section 3.2.1: a branch of RFC 3261 that identifies nothing.
                 raise ParseError("empty branch")
             name = "Request-URI"

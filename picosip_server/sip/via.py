@@ -18,6 +18,9 @@ from picosip_server.sip.grammar import (
 )
 from picosip_server.sip.slots import setters
 
+MAGIC_COOKIE = "z9hG4bK"
+"""What branches that are unique by themselves begin with (RFC 3261 section 8.1.1.7)."""
+
 _SLASH = r"[ \t]*+/[ \t]*+"
 _via_value = re.compile(
     rf"[ \t]*+({TOKEN}++){_SLASH}({TOKEN}++){_SLASH}({TOKEN}++)[ \t]++({HOST})"
@@ -108,3 +111,8 @@ class Via:
 def parse_list(text: str) -> list[Via]:
     """The Via values of one field line. Raises ParseError, also for empty elements."""
     return [Via.parse(element) for element in split_list(text)]
+
+
+def is_rfc3261(branch: str) -> bool:
+    """Whether a branch is unique by itself (RFC 3261 section 8.1.1.7); RFC 2543 had others."""
+    return branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE)

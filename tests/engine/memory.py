@@ -9,7 +9,7 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.core import Core
@@ -27,6 +27,8 @@ SDP = Body(
 ANSWER = Body(
     content_type="application/sdp", data=b"v=0\r\no=- 2 2 IN IP4 192.0.2.8\r\ns=-\r\nt=0 0\r\n"
 )
+
+E = TypeVar("E", bound=events.Event)
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Everybody:
 class _Due:
     at: float
     number: int
-    act: Callable[[], None] = field(compare=False)
+    act: Callable[[], object] = field(compare=False)
 
 
 class Receiver(Protocol):
@@ -87,7 +89,7 @@ class Simulation:
         self.hosts[address] = host
         return host
 
-    def after(self, delay: float, act: Callable[[], None]) -> None:
+    def after(self, delay: float, act: Callable[[], object]) -> None:
         """Has something done later."""
         self._count += 1
         heapq.heappush(self._due, _Due(self.now + delay, self._count, act))
@@ -241,7 +243,7 @@ class Host:
         )
 
     def on_call(self, kind: type[commands.CallCommand], name: str, **fields: object) -> object:
-        return self.submit(lambda token: kind(token=token, name=name, **fields))  # type: ignore[arg-type]
+        return self.submit(lambda token: kind(token=token, name=name, **fields))
 
     def answer(self, name: str, **fields: object) -> object:
         fields.setdefault("description", ANSWER)
@@ -250,7 +252,7 @@ class Host:
     def hangup(self, name: str, **fields: object) -> object:
         return self.on_call(commands.Hangup, name, **fields)
 
-    def of(self, kind: type[events.Event]) -> list[events.Event]:
+    def of(self, kind: type[E]) -> list[E]:
         """The events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 

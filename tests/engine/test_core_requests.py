@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from picosip_server.engine.audience import Nobody
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.auth.users import User
-from picosip_server.sip.message import Response
+from picosip_server.sip.message import Message, Response
 from picosip_server.sip.parse import parse
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Body, Credentials, Options
@@ -20,7 +22,7 @@ USERS = (User(realm="far", username="olga", password="secret"),)
 TCP_VIA = "SIP/2.0/TCP pub.green.example:5062;branch=z9hG4bKgr1"
 
 
-def statuses(sent: list[tuple[float, object]]) -> list[tuple[float, int]]:
+def statuses(sent: list[tuple[float, Message]]) -> list[tuple[float, int]]:
     return [(at, each.status) for at, each in sent if isinstance(each, Response)]
 
 
@@ -60,8 +62,10 @@ def test_an_application_that_comes_in_time_has_the_whole_answer_timeout() -> Non
     server = Server(answer_timeout=30.0)
     server.core.set_audience(Nobody(), server.simulation.now)
     server.hear(octets("INVITE"))
+    server.invite("sip:ute@10.0.0.9")
     server.later(1.9)
     server.core.set_audience(Everybody(), server.simulation.now)
+    # Whatever calls of our own there are.
     assert statuses(server.later(28.0)) == []
     assert statuses(server.later(0.2)) == [(0.1, 480)]
 
@@ -124,7 +128,7 @@ def test_a_claimed_request_is_the_applications_to_answer(method: str) -> None:
 def test_over_tcp_nothing_lingers() -> None:
     """17.2.2: timer J is zero."""
     server = Server("MESSAGE")
-    source = SOURCE.__class__("TCP", SOURCE.host, 5099, SOURCE.local_host, 5060)
+    source = replace(SOURCE, transport="TCP")
     server.hear(octets("MESSAGE", "Content-Length: 0", via=TCP_VIA), source)
     respond(server, incoming(server).name)
     assert server.core.idle

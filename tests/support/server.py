@@ -20,7 +20,7 @@ class PicosipServer:
     running: ClassVar[list[PicosipServer]] = []
     """Those not stopped yet: what a failing test shows the logs of."""
 
-    def __init__(self, directory: Path, *flags: str) -> None:
+    def __init__(self, directory: Path, *flags: str, host: str = "127.0.0.1") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         ready_file = directory / "ready.json"
         program = Path(sys.executable).with_name("picosip")
@@ -30,8 +30,8 @@ class PicosipServer:
                 program,
                 "serve",
                 "--grpc=127.0.0.1:0",
-                "--sip=udp:127.0.0.1:0",
-                "--sip=tcp:127.0.0.1:0",
+                f"--sip=udp:{host}:0",
+                f"--sip=tcp:{host}:0",
                 f"--ready-file={ready_file}",
                 "--log-format=json",
                 "--drain-timeout=1",

@@ -24,12 +24,18 @@ def wait_until(
         time.sleep(0.01)
 
 
+def family_of(host: str) -> socket.AddressFamily:
+    """Of an IP address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that is free for both UDP and TCP at this moment."""
+    family = family_of(host)
     for _ in range(50):
         with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
+            socket.socket(family, socket.SOCK_STREAM) as stream,
+            socket.socket(family, socket.SOCK_DGRAM) as datagram,
         ):
             stream.bind((host, 0))
             port: int = stream.getsockname()[1]
@@ -43,7 +49,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def is_bound(kind: socket.SocketKind, port: int, host: str = "127.0.0.1") -> bool:
     """Whether somebody holds this port."""
-    with socket.socket(socket.AF_INET, kind) as probe:
+    with socket.socket(family_of(host), kind) as probe:
         if kind is socket.SOCK_STREAM:
             # Connections in TIME_WAIT do not count, a listener does.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

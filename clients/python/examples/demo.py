@@ -286,6 +286,7 @@ async def main() -> int:
             console.print(escape("\n".join(log.read_text("utf-8", "replace").splitlines()[-15:])))
         return 1
     except asyncio.CancelledError:
+        shutil.rmtree(directory)
         console.print("\nInterrupted.")
         return 1
     shutil.rmtree(directory)

@@ -14,7 +14,6 @@ import asyncio
 import time
 
 import picosip
-from picosip.v1.event_service_pb2 import IncomingRequest
 
 DEFAULT_EXPIRES = 3600
 """Seconds that a binding lives where the REGISTER does not say (RFC 3261 section 10.3)."""
@@ -77,14 +76,14 @@ class FarEnd:
                         cause = event.call_ended.termination.cause
                         say("call is over:", picosip.Termination.Cause.Name(cause))
 
-    async def register(self, request: IncomingRequest) -> None:
+    async def register(self, request: picosip.IncomingRequest) -> None:
         """RFC 3261 section 10.3, without a word of SIP."""
         aor, user = request.to_address.uri, request.authenticated_user
         if user and not aor.partition(":")[2].startswith(f"{user}@"):
             say(user, "may not register", aor)
             await self.respond(request, 403)
             return
-        wishes = {contact.uri: expires(request, contact) for contact in request.contacts}
+        wishes = {contact.uri: expires(contact) for contact in request.contacts}
         if "*" in wishes and (len(wishes) > 1 or wishes["*"]):
             # Step 6: it stands alone, and only to remove all.
             await self.respond(request, 400)
@@ -105,7 +104,7 @@ class FarEnd:
         await self.respond(request, 200, *contacts)
 
     async def respond(
-        self, request: IncomingRequest, status: int, *headers: tuple[str, str]
+        self, request: picosip.IncomingRequest, status: int, *headers: tuple[str, str]
     ) -> None:
         """Answers a request, unless the server had to do it meanwhile."""
         try:
@@ -123,11 +122,10 @@ class FarEnd:
             say(call, error)
 
 
-def expires(request: IncomingRequest, contact: picosip.Address) -> int:
-    """How long a contact wants to be bound, in seconds: it says so, or the whole request does."""
+def expires(contact: picosip.Address) -> int:
+    """How long a contact wants to be bound, in seconds."""
     said = [p.value for p in contact.parameters if p.name.lower() == "expires"]
-    said += [header.value for header in request.headers if header.name.lower() == "expires"]
-    return int(said[0]) if said and said[0].isdigit() else DEFAULT_EXPIRES
+    return int(said[0]) if said and said[0].isdecimal() else DEFAULT_EXPIRES
 
 
 async def main(options: argparse.Namespace) -> None:

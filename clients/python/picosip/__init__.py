@@ -21,7 +21,7 @@ from picosip._values import (
     message_options,
     tls_from_files,
 )
-from picosip.client import Client
+from picosip.client import Client, Events, Trace
 from picosip.errors import (
     CursorExpired,
     FieldViolation,
@@ -35,7 +35,7 @@ from picosip.errors import (
 )
 from picosip.v1.admin_service_pb2 import TraceRecord
 from picosip.v1.call_service_pb2 import Call, CallPolicy, Termination
-from picosip.v1.event_service_pb2 import Cursor, Event
+from picosip.v1.event_service_pb2 import Cursor, Event, IncomingRequest
 from picosip.v1.registration_service_pb2 import Registration
 from picosip.v1.sdp_pb2 import Media, Sdp, SessionDescription
 from picosip.v1.sip_pb2 import (
@@ -60,8 +60,10 @@ __all__ = [
     "CursorExpired",
     "Endpoint",
     "Event",
+    "Events",
     "FieldViolation",
     "Header",
+    "IncomingRequest",
     "InvalidArgument",
     "Media",
     "MessageOptions",
@@ -75,6 +77,7 @@ __all__ = [
     "SipStatus",
     "Termination",
     "TimedOut",
+    "Trace",
     "TraceRecord",
     "Unavailable",
     "WrongState",

@@ -27,6 +27,8 @@ from picosip._rpc import P, Request, Response, Result, Rpc, describe, turn_page
 from picosip.errors import from_rpc_error
 from picosip.v1 import admin_service_pb2 as admin_pb, event_service_pb2 as event_pb
 
+__all__ = ["Client", "Events", "Trace"]
+
 
 def _method(
     rpc: Rpc[P, Request, Response, Result],

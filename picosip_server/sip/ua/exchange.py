@@ -185,7 +185,7 @@ class Exchange:
                 self._respond(attempt, effect.message, now)
             elif isinstance(effect, Ended):
                 self.user.dismiss(attempt.key)
-            elif attempt is self.current:
+            else:
                 self._failed(
                     FailureKind.TIMEOUT,
                     f"no final response to {self.draft.method} within "
@@ -291,9 +291,6 @@ class Exchange:
         return Request(draft.method, route.request_uri, headers, body)
 
     def _respond(self, attempt: Attempt, response: Response, now: float) -> None:
-        if attempt is not self.current:
-            # A late 2xx of an attempt given up cannot come: it would have been final.
-            return
         if response.status < 200:
             self._progressed = True
             if self._cancelling is not None:

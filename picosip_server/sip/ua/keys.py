@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from picosip_server.sip.message import Request, Response
-
-MAGIC_COOKIE = "z9hG4bK"
+from picosip_server.sip.via import is_rfc3261
 
 
 def client_key(branch: str, method: str) -> Hashable:
@@ -30,7 +29,7 @@ def server_key(request: Request, method: str = "") -> Hashable:
         method = "INVITE"
     via = request.via
     branch = via.branch
-    if branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE):
+    if is_rfc3261(branch):
         return ("s", branch, via.sent_by, method)
     # An RFC 2543 ACK carries the To tag of the response, the INVITE did not: leave it out.
     return (

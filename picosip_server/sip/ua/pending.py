@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import RemoteProtocolError
@@ -184,8 +184,21 @@ class Pendings:
 
 
 def _contacts(request: Request) -> tuple[Address, ...]:
-    """The contacts, where they can be read: the request itself was checked before."""
+    """The contacts, where they can be read: the request itself was checked before.
+
+    Those of a REGISTER say how long they want to live: without a parameter of their own
+    that is what the Expires header says (RFC 3261 section 10.2.1.1).
+    """
     try:
-        return tuple(request.contacts)
+        contacts = request.contacts
+        expires = request.expires if request.method == "REGISTER" else None
     except RemoteProtocolError:
         return ()
+    if expires is None:
+        return tuple(contacts)
+    return tuple(
+        contact
+        if contact.params.has("expires")
+        else replace(contact, params=contact.params.with_("expires", str(expires)))
+        for contact in contacts
+    )

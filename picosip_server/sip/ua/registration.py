@@ -185,8 +185,6 @@ class Registration(TransactionUser):
 
     def on_final(self, exchange: Exchange, response: Response, now: float) -> None:
         """The registrar has decided."""
-        if exchange is not self._exchange or self.over:
-            return
         self._exchange = None
         self._last = response
         if self._removing:
@@ -203,7 +201,8 @@ class Registration(TransactionUser):
 
     def on_failure(self, exchange: Exchange, kind: FailureKind, detail: str, now: float) -> None:
         """The registrar could not be asked."""
-        if exchange is not self._exchange or self.over:
+        if exchange is not self._exchange:
+            # Dropped before it was sent.
             return
         self._exchange = None
         failure = Failure(kind=kind, detail=detail)

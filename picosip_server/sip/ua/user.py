@@ -297,10 +297,6 @@ class TransactionUser:
         self._attempts[key] = attempt
         self.bind(key)
 
-    def has_attempt(self, key: Hashable) -> bool:
-        """Whether a client transaction with this key is under way or lingers."""
-        return key in self._attempts
-
     def dismiss(self, key: Hashable) -> None:
         """Forgets a client transaction."""
         if self._attempts.pop(key, None) is not None:

@@ -689,7 +689,9 @@ class IncomingRequest(_message.Message):
     def respond_by(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def contacts(self) -> _containers.RepeatedCompositeFieldContainer[_sip_pb2.Address]:
-        """Contact header fields, parsed, each with its parameters (expires, q...)."""
+        """Contact header fields, parsed, each with its parameters (expires, q...). Those
+        of a REGISTER have `expires` from the Expires header where they lack it.
+        """
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import ClassVar
@@ -14,13 +15,13 @@ from picosip_server.sip.message import Request, Response
 from picosip_server.sip.offer_answer import Side
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.call.bye import Bye
+from picosip_server.sip.ua.call.inside import answer_inside
 from picosip_server.sip.ua.call.leg import Leg
-from picosip_server.sip.ua.capabilities import KNOWN_METHODS, METHODS
 from picosip_server.sip.ua.commands import Body, Command, Policy
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.events import CallConfirmed, CallEnded, CallModified
-from picosip_server.sip.ua.inspect import option_answer, unsupported
+from picosip_server.sip.ua.inspect import unsupported
 from picosip_server.sip.ua.keys import dialog_key
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.pending import Pendings
@@ -35,7 +36,7 @@ from picosip_server.sip.ua.snapshots import (
 from picosip_server.sip.ua.user import Serving, TransactionUser
 
 
-class Call(TransactionUser):
+class Call(TransactionUser, ABC):
     """An INVITE session. Subclasses are its two roles."""
 
     __slots__ = (
@@ -142,16 +143,14 @@ class Call(TransactionUser):
 
     def _offer_answer_state(self, leg: Leg | None) -> OfferAnswerState:
         if leg is None:
-            return self.initial_offer_answer_state()
+            # A caller that heard nothing yet: an INVITE with a description is an offer.
+            offers = self.local_description is not None
+            return OfferAnswerState.LOCAL_OFFER if offers else OfferAnswerState.NONE
         if leg.offer_answer.open is Side.LOCAL:
             return OfferAnswerState.LOCAL_OFFER
         if leg.offer_answer.open is Side.REMOTE:
             return OfferAnswerState.REMOTE_OFFER
         return OfferAnswerState.STABLE if leg.offer_answer.stable else OfferAnswerState.NONE
-
-    def initial_offer_answer_state(self) -> OfferAnswerState:
-        """The state while there is no dialog yet."""
-        return OfferAnswerState.NONE
 
     def local_tag(self) -> str:
         """The tag of all our messages in this call."""
@@ -182,9 +181,9 @@ class Call(TransactionUser):
                 self.fail(command.token, failure)
         return self.flush()
 
+    @abstractmethod
     def answer(self, command: commands.Answer, now: float) -> None:
         """The application answers, each role in its own way."""
-        raise NotImplementedError
 
     def progress(self, command: commands.Progress, now: float) -> None:
         """Only an incoming call can be progressed."""
@@ -223,9 +222,9 @@ class Call(TransactionUser):
         if self.state is not CallState.TERMINATING:
             self.end_by_us(command, now)
 
+    @abstractmethod
     def end_by_us(self, command: commands.Hangup, now: float) -> None:
         """Begins to end the call in the way that its state asks for."""
-        raise NotImplementedError
 
     def shut_down(self, now: float) -> list[Effect]:
         """The server stops: the call ends now, whatever the application wants."""
@@ -360,9 +359,8 @@ class Call(TransactionUser):
 
     def on_alarm(self, alarm: str, now: float) -> None:
         """Alarms of both roles."""
-        if self.pendings.alarm(alarm, now):
-            return
-        if alarm == "duration":
+        if not self.pendings.alarm(alarm, now):
+            assert alarm == "duration"
             self.send_byes(Cause.SESSION_EXPIRED, (), now)
 
     # Requests of the peer inside the dialog.
@@ -397,20 +395,9 @@ class Call(TransactionUser):
             self._on_bye(leg, serving, now)
         elif method == "PRACK":
             self.on_prack(leg, serving, now)
-        elif method == "OPTIONS":
-            self.respond(serving, now, 200, headers=option_answer())
-        elif method == "INVITE":
-            # The present descriptions stay in force (14.2).
-            self.respond(
-                serving,
-                now,
-                488,
-                headers=[("Warning", '399 picosip "this server does not change sessions"')],
-            )
-        elif method in KNOWN_METHODS:
-            self.respond(serving, now, 405, headers=[("Allow", ", ".join(METHODS))])
         else:
-            self.respond(serving, now, 501, headers=[("Allow", ", ".join(METHODS))])
+            answer = answer_inside(method)
+            self.respond(serving, now, answer.status, headers=answer.headers)
 
     def on_prack(self, leg: Leg, serving: Serving, now: float) -> None:
         """A PRACK; without a reliable provisional of ours it matches nothing (RFC 3262 s3)."""

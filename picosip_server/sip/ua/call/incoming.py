@@ -1,54 +1,36 @@
-"""The callee: RFC 3261 sections 13.3 and 9.2, RFC 3262 section 3."""
+"""The callee, from its answer on: RFC 3261 sections 13.3.1.2 to 13.3.1.4, 9.2 and 15."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import replace
+from collections.abc import Hashable
 
-from picosip_server.sip.build import response_to
-from picosip_server.sip.dialog import Dialog
 from picosip_server.sip.hop import Hop
-from picosip_server.sip.message import Request, Response
+from picosip_server.sip.message import Request
 from picosip_server.sip.offer_answer import Side
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.bodies import description_of
 from picosip_server.sip.ua.call.acceptance import Acceptance
-from picosip_server.sip.ua.call.base import Call
 from picosip_server.sip.ua.call.leg import Leg
-from picosip_server.sip.ua.call.reliable import ReliableSender
-from picosip_server.sip.ua.commands import Body, Options, Policy
+from picosip_server.sip.ua.call.ringing import UNANSWERED, RingingCall
+from picosip_server.sip.ua.call.turns import final_fault
+from picosip_server.sip.ua.commands import Options
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.events import CallAnswered, CallReceived
 from picosip_server.sip.ua.failures import invalid
 from picosip_server.sip.ua.inspect import capability_headers
 from picosip_server.sip.ua.outputs import Failure, FailureKind
-from picosip_server.sip.ua.snapshots import CallDirection, CallState, Cause, Termination
-from picosip_server.sip.ua.user import Serving, earlier
+from picosip_server.sip.ua.snapshots import CallState, Cause, Termination
+from picosip_server.sip.ua.user import Serving
 
 RETRY_AFTER_SILENCE = 10
 """Seconds in Retry-After where no application took the call."""
 
-UNANSWERED = (CallState.INCOMING, CallState.EARLY)
 
-
-class IncomingCall(Call):
+class IncomingCall(RingingCall):
     """A call that an INVITE of the peer made. The INVITE was inspected before."""
 
-    __slots__ = (
-        "_acceptance",
-        "_answer_by",
-        "_answers",
-        "_bye_headers",
-        "_invite",
-        "_leg",
-        "_offered",
-        "_progress",
-        "_queued_answer",
-        "_reliable",
-    )
-
-    DIRECTION = CallDirection.INCOMING
+    __slots__ = ("_acceptance", "_answer_by", "_answers", "_bye_headers")
 
     def __init__(
         self,
@@ -60,37 +42,8 @@ class IncomingCall(Call):
         *,
         authenticated_user: str = "",
     ) -> None:
-        super().__init__(
-            name,
-            context,
-            {},
-            state=CallState.INCOMING,
-            from_address=request.from_,
-            to_address=request.to,
-            request_uri=request.uri_text,
-            call_id=request.call_id,
-            policy=Policy(),
-            now=now,
-        )
-        self.authenticated_user = authenticated_user
-        self._invite = self.serve(request, hop, now)
-        self._leg = Leg(Dialog.uas(request, self.tag), request)
-        self.legs[request.from_.tag] = self._leg
-        self._offered = description_of(request)
-        if self._offered is not None:
-            self._leg.offer_answer.offer(Side.REMOTE)
-            self._leg.remote_description = self._offered
-        self._reliable = ReliableSender(
-            lambda response, now: self.send_response(self._invite, response, now),
-            context.timers,
-            context.identity.rseq(),
-            request.cseq.number,
-        )
+        super().__init__(name, context, request, hop, now, authenticated_user=authenticated_user)
         self._answers: list[Hashable] = []
-        self._progress: commands.Progress | None = None
-        """The last one sent."""
-        self._queued_answer: commands.Answer | None = None
-        """Waits until a description of ours is acknowledged (RFC 3262 section 3)."""
         self._acceptance: Acceptance | None = None
         """Our 2xx, while its ACK is not in."""
         self._bye_headers: tuple[tuple[str, str], ...] = ()
@@ -127,116 +80,6 @@ class IncomingCall(Call):
             self.alarm("answer", self._answer_by)
         return self.flush()
 
-    # Provisional responses.
-
-    def progress(self, command: commands.Progress, now: float) -> None:
-        """Sends a 1xx, reliably where asked or required."""
-        if self.state not in UNANSWERED or self._queued_answer is not None:
-            self._wrong_state(command, "only a call that is not answered yet can progress")
-            return
-        request = self._invite.request
-        reliable = command.reliable or "100rel" in request.require
-        if reliable and "100rel" not in (*request.require, *request.supported):
-            self.fail(
-                command.token,
-                invalid("reliable", "the far end does not support 100rel (RFC 3262)"),
-            )
-            return
-        body = command.description
-        if body is not None and not self._describe(command, body, reliable):
-            return
-        self.state = CallState.EARLY
-        self._send_progress(replace(command, reliable=reliable), now)
-        self.complete(command.token, self.snapshot())
-
-    def _send_progress(self, command: commands.Progress, now: float) -> None:
-        body = command.description
-        response = self._response(command.status, command.reason, command.options, body)
-        if command.reliable:
-            self._reliable.send(response, body is not None, now)
-        else:
-            self.send_response(self._invite, response, now)
-        # 13.3.1.1: said again, lest a proxy cancels the call (RFC 3262 section 3: less often
-        # where it is known to arrive, and then without the description, which has arrived).
-        self._progress = replace(command, description=None) if command.reliable else command
-        self.alarm("extend", now + (150.0 if command.reliable else 60.0))
-
-    def _describe(self, command: commands.Progress, body: Body, reliable: bool) -> bool:
-        """Follows what a description in a provisional is (RFC 3262 section 5, RFC 6337)."""
-        offer_answer = self._leg.offer_answer
-        if offer_answer.open is Side.REMOTE:
-            if reliable:
-                offer_answer.answer()
-        elif offer_answer.untouched and reliable:
-            offer_answer.offer(Side.LOCAL)
-        elif offer_answer.untouched:
-            detail = "the INVITE had no offer: an offer of ours must go reliably (set reliable)"
-            self.fail(command.token, invalid("description", detail))
-            return False
-        elif body != self.local_description:
-            detail = "the offer is answered already: a provisional cannot change the session"
-            self.fail(command.token, invalid("description", detail))
-            return False
-        self.local_description = body
-        return True
-
-    def on_prack(self, leg: Leg, serving: Serving, now: float) -> None:
-        """RFC 3262 section 3: a PRACK that matches stops the repetition; else 481."""
-        request = serving.request
-        if not self._reliable.acknowledge(request, now):
-            self.respond(serving, now, 481)
-            return
-        description = description_of(request)
-        offer_answer = leg.offer_answer
-        if description is not None and offer_answer.open is Side.LOCAL:
-            offer_answer.answer()
-            leg.remote_description = description
-            self.respond(serving, now, 200)
-            self.modified(leg, now, request)
-        elif description is not None and offer_answer.stable:
-            # RFC 3262 section 5: a further offer, which the application answers.
-            offer_answer.offer(Side.REMOTE)
-            self.pendings.hand_over(
-                serving,
-                now,
-                default=(488, ""),
-                respond_by=now + self._respond_timeout(),
-                on_answer=lambda response, body, now: self._prack_answered(
-                    description, response, body, now
-                ),
-                call=self.name,
-                offer=description,
-            )
-            return
-        else:
-            self.respond(serving, now, 200)
-        self._after_prack(now)
-
-    def _prack_answered(
-        self, offer: Body, response: Response, body: Body | None, now: float
-    ) -> None:
-        if self.state is CallState.TERMINATED:
-            return
-        offer_answer = self._leg.offer_answer
-        if response.status < 300 and body is not None:
-            offer_answer.answer()
-            self.local_description = body
-            self._leg.remote_description = offer
-            self.modified(self._leg, now, None)
-        else:
-            offer_answer.withdraw()
-        self._after_prack(now)
-
-    def _after_prack(self, now: float) -> None:
-        self._reliable.proceed(now)
-        if self._queued_answer is not None and self._may_accept():
-            command, self._queued_answer = self._queued_answer, None
-            self._accept(command, now)
-
-    def _respond_timeout(self) -> float:
-        wish = self.policy.respond_timeout
-        return self.context.respond_timeout if wish is None else wish
-
     # The final response.
 
     def answer(self, command: commands.Answer, now: float) -> None:
@@ -244,25 +87,11 @@ class IncomingCall(Call):
         if self.state not in UNANSWERED or self._queued_answer is not None:
             self._wrong_state(command, "it has been answered, refused or cancelled already")
             return
-        offer_answer = self._leg.offer_answer
-        if offer_answer.open is Side.REMOTE and offer_answer.rounds:
-            self._wrong_state(command, "the offer in a PRACK awaits Respond first")
+        if self._await_respond(command):
             return
-        if command.description is None and offer_answer.open is Side.REMOTE:
-            detail = "the INVITE carried an offer: the 2xx needs a description that answers it"
-            self.fail(command.token, invalid("description", detail))
-            return
-        if command.description is None and offer_answer.untouched:
-            detail = "the INVITE carried no offer: the 2xx needs a description that makes one"
-            self.fail(command.token, invalid("description", detail))
-            return
-        if (
-            command.description is not None
-            and (offer_answer.stable or offer_answer.open is Side.LOCAL)
-            and command.description != self.local_description
-        ):
-            detail = "offer and answer went in a reliable provisional already: leave it out"
-            self.fail(command.token, invalid("description", detail))
+        fault = final_fault(self._leg.offer_answer, command.description, self.local_description)
+        if fault:
+            self.fail(command.token, invalid("description", fault))
             return
         if self._may_accept():
             self._accept(command, now)
@@ -270,20 +99,18 @@ class IncomingCall(Call):
             self._queued_answer = command
             self.disarm("answer", "attach", "expires", "extend")
 
-    def _may_accept(self) -> bool:
-        return not self._reliable.description_outstanding
-
     def _accept(self, command: commands.Answer, now: float) -> None:
-        offer_answer = self._leg.offer_answer
+        turn = self._leg.offer_answer
         body = command.description
-        if offer_answer.open is Side.REMOTE:
-            offer_answer.answer()
-        elif offer_answer.untouched:
-            offer_answer.offer(Side.LOCAL)
+        if turn.open is Side.REMOTE:
+            turn.answer()
+        elif turn.untouched:
+            turn.offer(Side.LOCAL)
         else:
+            # It went in a reliable provisional (RFC 6337 section 3.1.1).
             body = None
-        if command.description is not None:
-            self.local_description = command.description
+        if body is not None:
+            self.local_description = body
         if command.policy is not None:
             self.policy = command.policy
         self._reliable.stop()
@@ -353,28 +180,6 @@ class IncomingCall(Call):
             Termination(cause=cause, status=status, reason=response.reason),
             now,
             message=response,
-        )
-
-    def _response(
-        self,
-        status: int,
-        reason: str,
-        options: Options,
-        body: Body | None,
-        headers: Iterable[tuple[str, str]] = (),
-    ) -> Response:
-        """A response that makes or keeps a dialog (12.1.1)."""
-        request = self._invite.request
-        own = [("Record-Route", each) for each in request.headers.get_all("Record-Route")]
-        own.append(("Contact", self._invite.hop.contact(request.uri.user or "")))
-        return response_to(
-            request,
-            status,
-            reason,
-            to_tag=self.tag,
-            headers=[*own, *headers, *options.headers],
-            content_type=body.content_type if body is not None else "",
-            body=body.data if body is not None else b"",
         )
 
     # After the 2xx.
@@ -457,10 +262,6 @@ class IncomingCall(Call):
 
     # Time.
 
-    def deadline(self) -> float | None:
-        """Transactions, alarms, and the reliable provisional that is out."""
-        return earlier(super().deadline(), self._reliable.deadline())
-
     def timeout(self, now: float) -> list[Effect]:
         """RFC 3262 section 3: without a PRACK within 64*T1 the INVITE gets a 5xx."""
         if not self._reliable.timeout(now):
@@ -492,10 +293,3 @@ class IncomingCall(Call):
             # 13.3.1.4: no ACK: the dialog stands, and is ended with BYE.
             self._acceptance = None
             self.send_byes(Cause.TIMEOUT, self._bye_headers, now)
-
-    def _wrong_state(self, command: commands.CallCommand, why: str) -> None:
-        self.fail_state(
-            command.token,
-            self.state.name,
-            f"{self.name} is {self.state.name}, {type(command).__name__} is not possible: {why}",
-        )

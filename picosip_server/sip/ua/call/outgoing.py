@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.dialog import Dialog
-from picosip_server.sip.headers import Headers
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.offer_answer import Side
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.acknowledgement import Acknowledgement
-from picosip_server.sip.ua.bodies import description_of, join
+from picosip_server.sip.ua.bodies import description_of
 from picosip_server.sip.ua.call.base import Call
+from picosip_server.sip.ua.call.invitation import draft_of, ring_limit
 from picosip_server.sip.ua.call.leg import Leg
 from picosip_server.sip.ua.call.prack import Prack
 from picosip_server.sip.ua.call.redirection import Redirection, redirect_contacts
-from picosip_server.sip.ua.commands import Body, ForkedAnswers, Reliability, WaitFor
+from picosip_server.sip.ua.commands import Body, ForkedAnswers, WaitFor
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.events import (
     CallAnswered,
@@ -25,15 +25,13 @@ from picosip_server.sip.ua.events import (
     CallProgressed,
     CallRedirected,
 )
-from picosip_server.sip.ua.exchange import Draft, Exchange
+from picosip_server.sip.ua.exchange import Exchange
 from picosip_server.sip.ua.failures import invalid, refused
-from picosip_server.sip.ua.inspect import ALLOW
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.snapshots import (
     CallDirection,
     CallState,
     Cause,
-    OfferAnswerState,
     Termination,
 )
 from picosip_server.sip.uri import Uri
@@ -94,7 +92,7 @@ class OutgoingCall(Call):
         )
         if invite.wait_for is WaitFor.CREATED:
             self.complete(invite.token, self.snapshot())
-        limit = _ring_limit(invite)
+        limit = ring_limit(invite)
         if limit is not None:
             self.alarm("ring", now + limit)
 
@@ -106,34 +104,13 @@ class OutgoingCall(Call):
         """
         self._exchange.start(now)
 
-    def initial_offer_answer_state(self) -> OfferAnswerState:
-        """An INVITE with a body is an offer."""
-        if self._invite.offer is None:
-            return OfferAnswerState.NONE
-        return OfferAnswerState.LOCAL_OFFER
-
     def _make_exchange(self, target: Uri) -> Exchange:
-        invite = self._invite
-        routes = invite.options.routes
-        if not routes and self.context.outbound_proxy and invite.options.next_hop is None:
-            routes = (self.context.outbound_proxy,)
-        headers = [("Allow", ALLOW)]
-        if self.policy.reliability is Reliability.REQUIRED:
-            headers.append(("Require", "100rel"))
-        elif self.policy.reliability is Reliability.SUPPORTED:
-            headers.append(("Supported", "100rel"))
-        bodies = (invite.offer, *invite.extra_bodies) if invite.offer else invite.extra_bodies
-        draft = Draft(
-            method="INVITE",
-            target=target,
-            route_set=routes,
-            from_=str(self._from),
-            to=str(self._to),
+        draft = draft_of(
+            self._invite,
+            target,
+            from_tag=self.tag,
             call_id=self.call_id,
-            headers=(*headers, *invite.options.headers),
-            contact_user=invite.from_address.uri.user or "",
-            body=join(bodies, f"picosip-{self.tag}"),
-            next_hop=invite.options.next_hop,
+            proxy=self.context.outbound_proxy,
         )
         return Exchange(self, draft, self, next_cseq=self._next_cseq, auth=self.auth)
 
@@ -442,8 +419,11 @@ class OutgoingCall(Call):
         self.alarm("cancel", now + self.context.timers.give_up)
 
     def on_cancel_answered(self, now: float) -> None:
-        """The 487 to the INVITE follows at once; Hangup does not wait for a peer that owes it."""
-        if self.state is CallState.TERMINATING:
+        """The 487 to the INVITE follows at once; Hangup does not wait for a peer that owes it.
+
+        Where a 2xx crossed the CANCEL, it waits for the BYE.
+        """
+        if self.state is CallState.TERMINATING and self._answer_time is None:
             self.alarm("cancelled", now + self.context.timers.t1)
 
     def on_alarm(self, alarm: str, now: float) -> None:
@@ -458,8 +438,8 @@ class OutgoingCall(Call):
                 self.complete(token, self.snapshot())
             self._hangups.clear()
         elif alarm == "cancel":
-            if self._exchange.current is not None:
-                self.dismiss(self._exchange.current.key)
+            assert self._exchange.current is not None
+            self.dismiss(self._exchange.current.key)
             self.end(Termination(cause=Cause.CANCELLED), now)
         else:
             super().on_alarm(alarm, now)
@@ -476,12 +456,3 @@ class OutgoingCall(Call):
         else:
             self._ending = Cause.TIMEOUT
             self.end_by_us(commands.Hangup(token=None, name=self.name), now)
-
-
-def _ring_limit(invite: commands.Invite) -> float | None:
-    """How long the far end may ring: by policy, or by the INVITE's own Expires (13.2.1)."""
-    limits = [] if invite.policy.ring_timeout is None else [invite.policy.ring_timeout]
-    expires = Headers(invite.options.headers).get("Expires") or ""
-    if expires.isascii() and expires.isdigit():
-        limits.append(float(expires))
-    return min(limits, default=None)

@@ -1,0 +1,50 @@
+"""The INVITE as the application asked for it: RFC 3261 section 13.2.1."""
+
+from __future__ import annotations
+
+from picosip_server.sip.headers import Headers
+from picosip_server.sip.ua.bodies import join
+from picosip_server.sip.ua.commands import Invite, Reliability
+from picosip_server.sip.ua.exchange import Draft
+from picosip_server.sip.ua.inspect import ALLOW
+from picosip_server.sip.uri import Uri
+
+
+def draft_of(invite: Invite, target: Uri, *, from_tag: str, call_id: str, proxy: str) -> Draft:
+    """The request to one target. ``proxy`` is a route for where the Invite names none.
+
+    Raises:
+        LocalProtocolError: the bodies cannot be joined.
+    """
+    options = invite.options
+    routes = options.routes
+    if not routes and proxy and options.next_hop is None:
+        routes = (proxy,)
+    headers = [("Allow", ALLOW)]
+    # RFC 3262 section 4.
+    if invite.policy.reliability is Reliability.REQUIRED:
+        headers.append(("Require", "100rel"))
+    elif invite.policy.reliability is Reliability.SUPPORTED:
+        headers.append(("Supported", "100rel"))
+    bodies = (invite.offer, *invite.extra_bodies) if invite.offer else invite.extra_bodies
+    return Draft(
+        method="INVITE",
+        target=target,
+        route_set=routes,
+        from_=str(invite.from_address.with_tag(from_tag)),
+        to=str(invite.to_address),
+        call_id=call_id,
+        headers=(*headers, *options.headers),
+        contact_user=invite.from_address.uri.user or "",
+        body=join(bodies, f"picosip-{from_tag}"),
+        next_hop=options.next_hop,
+    )
+
+
+def ring_limit(invite: Invite) -> float | None:
+    """Seconds that the far end may ring: by policy, or by the INVITE's own Expires (13.2.1)."""
+    limits = [] if invite.policy.ring_timeout is None else [invite.policy.ring_timeout]
+    expires = Headers(invite.options.headers).get("Expires") or ""
+    if expires.isascii() and expires.isdigit():
+        limits.append(float(expires))
+    return min(limits, default=None)
