@@ -11,7 +11,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from picosip_server.sip.address import Address
-from picosip_server.sip.headers import Headers
 from picosip_server.sip.uri import Uri
 
 
@@ -22,10 +21,6 @@ class Body:
     content_type: str
     data: bytes
     disposition: str = ""
-
-    def __post_init__(self) -> None:
-        """Raises LocalProtocolError for text that cannot stand in a header."""
-        Headers([("Content-Type", self.content_type), ("Content-Disposition", self.disposition)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +40,6 @@ class Options:
     routes: tuple[str, ...] = ()
     """Preloaded route set, outermost first: URIs or name-addrs."""
     next_hop: NextHop | None = None
-
-    def __post_init__(self) -> None:
-        """Raises LocalProtocolError for a header that cannot be written."""
-        Headers(self.headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
