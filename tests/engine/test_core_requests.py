@@ -255,3 +255,19 @@ def test_without_users_nobody_is_asked() -> None:
     (event,) = server.events
     assert isinstance(event, events.CallReceived)
     assert event.call.authenticated_user == ""
+
+
+@pytest.mark.parametrize(
+    ("contact", "shown"),
+    [
+        ("<sip:olga@{0}>", "90"),
+        ("<sip:olga@{0}>;expires=30", "30"),
+        ("*", "90"),
+    ],
+)
+def test_contacts_of_a_register_say_how_long_they_live(contact: str, shown: str) -> None:
+    """RFC 3261 section 10.2.1.1: their own parameter, else the Expires header."""
+    server = Server("REGISTER")
+    server.hear(octets("REGISTER", "Expires: 90", contact=contact.format("192.0.2.1")))
+    (shown_contact,) = incoming(server).contacts
+    assert shown_contact.params.get("expires") == shown

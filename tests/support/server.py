@@ -48,7 +48,6 @@ class PicosipServer:
         assert ready["pid"] == self.process.pid
         self.grpc: str = ready["grpc"][0]
         """Target for a gRPC channel."""
-        self.metrics: str | None = ready["metrics"]
         self.ports = {
             address.split(":", 1)[0]: int(address.rsplit(":", 1)[1]) for address in ready["sip"]
         }
@@ -86,11 +85,15 @@ class PicosipServer:
         ]
 
     def stop(self) -> None:
-        """Ends it by SIGTERM and checks its exit status and that its ready file is gone."""
+        """Ends it by SIGTERM and checks its exit status, that its ready file is gone, and that
+        it never logged an error of its own."""
         self.running.remove(self)
         status = self.process.stop(timeout=20.0)
         assert status == 0, f"picosip ended with status {status}:\n{self.process.tail()}"
         assert not self.ready_file.exists()
+        faults = [line for line in self.log_lines() if line["level"] in ("error", "critical")]
+        assert faults == []
+        assert "Traceback" not in self.process.tail(10**9)
 
     def __enter__(self) -> PicosipServer:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -29,20 +30,17 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free for both UDP and TCP at this moment."""
-    family = family_of(host)
-    for _ in range(50):
-        with (
-            socket.socket(family, socket.SOCK_STREAM) as stream,
-            socket.socket(family, socket.SOCK_DGRAM) as datagram,
-        ):
-            stream.bind((host, 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagram.bind((host, port))
-            except OSError:
-                continue
+def free_port(host: str = "127.0.0.1", *, also_next: bool = False) -> int:
+    """A port that is free for UDP and TCP at this moment; with ``also_next`` the one after too.
+
+    Below the range that the system gives to outgoing connections, so that none of these takes it
+    before the program does that it is for.
+    """
+    for _ in range(200):
+        port = random.randrange(20000, 32000)
+        wanted = (port, port + 1) if also_next else (port,)
+        kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+        if not any(is_bound(kind, each, host) for kind in kinds for each in wanted):
             return port
     raise OSError("no port is free for both UDP and TCP")
 

@@ -1,0 +1,43 @@
+"""What the tests against real peers share: skips with a reason, a server, logs on failure."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.support.server import PicosipServer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker of tests that need a program of somebody else's."""
+    config.addinivalue_line("markers", "peer(program): needs this SIP program (`make peers`)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what needs a peer that is not there."""
+    for marker in item.iter_markers("peer"):
+        for program in marker.args:
+            if shutil.which(program) is None:
+                pytest.skip(f"{program} is not installed: run `make peers`")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows the end of each running server's log with a failure."""
+    report = yield
+    if report.failed:
+        for server in PicosipServer.running:
+            report.sections.append((f"log of {server.process.pid}", server.process.tail()))
+    return report
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PicosipServer]:
+    """A server with default settings, one for all tests of a file."""
+    with PicosipServer(tmp_path_factory.mktemp("picosip")) as running:
+        yield running
