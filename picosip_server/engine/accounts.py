@@ -18,34 +18,42 @@ class Account:
 
 
 class Accounts:
-    """Accounts by address of record, shared by all workers."""
+    """Accounts by address of record, shared by all workers.
+
+    An address may be registered in several places; its calls use the newest registration
+    that is still there.
+    """
 
     def __init__(self) -> None:
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, dict[str, Account]] = {}
         self._lock = Lock()
 
     def put(self, aor: str, account: Account) -> None:
-        """Sets the account of an address of record."""
+        """Adds an account to an address of record."""
         with self._lock:
-            self._accounts[aor] = account
+            self._accounts.setdefault(aor, {})[account.registration] = account
 
     def route(self, aor: str, registration: str, service_route: tuple[str, ...]) -> None:
         """The registrar named the routes that calls of this address are to take."""
         with self._lock:
-            account = self._accounts.get(aor)
-            if account is not None and account.registration == registration:
-                self._accounts[aor] = replace(account, service_route=service_route)
+            accounts = self._accounts.get(aor, {})
+            account = accounts.get(registration)
+            if account is not None:
+                accounts[registration] = replace(account, service_route=service_route)
 
     def drop(self, aor: str, registration: str) -> None:
-        """The registration ended; one made since then for the same address stays."""
+        """The registration ended."""
         with self._lock:
-            account = self._accounts.get(aor)
-            if account is not None and account.registration == registration:
-                del self._accounts[aor]
+            accounts = self._accounts.get(aor, {})
+            accounts.pop(registration, None)
+            if not accounts:
+                self._accounts.pop(aor, None)
 
     def complete(self, invite: Invite) -> Invite:
         """The Invite with what its caller's registration knows and it does not say itself."""
-        account = self._accounts.get(invite.from_address.uri.aor)
+        with self._lock:
+            accounts = self._accounts.get(invite.from_address.uri.aor)
+            account = next(reversed(accounts.values())) if accounts else None
         if account is None:
             return invite
         if account.credentials and not invite.credentials:

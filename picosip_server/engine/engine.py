@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Hashable
-from threading import Lock
+from threading import Barrier, Lock
 
 from picosip_server.engine.accounts import Accounts
 from picosip_server.engine.audience import Audience
+from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.core import Core
 from picosip_server.engine.gate import Gate
@@ -16,6 +17,7 @@ from picosip_server.engine.identity import new_call_id, worker_for, worker_of
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
 from picosip_server.engine.transport.sockets import Sockets, WorkerNetwork
+from picosip_server.engine.transport.tcp import DEFAULT_LIMITS, StreamLimits
 from picosip_server.engine.worker import Worker
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Command
@@ -34,13 +36,24 @@ class Engine:
     """A pool of workers, each with its own actors; all of one Call-ID meet on one of them.
 
     ``sink`` is called from the workers' threads, with what happened in one round, in order.
+    It must not block, nor stop the engine.
     """
 
-    def __init__(self, config: EngineConfig, sink: Callable[[list[Output]], None]) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        sink: Callable[[list[Output]], None],
+        *,
+        limits: StreamLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._config = config
         self._sink = sink
+        self._limits = limits
         self._workers: list[Worker] = []
         self._sockets: Sockets | None = None
+        self._stopped = False
+        self._lock = Lock()
+        """Held while all workers are told something that they are to do at the same time."""
 
     def start(self) -> tuple[ListenerSpec, ...]:
         """Binds the listeners and starts the threads.
@@ -49,24 +62,35 @@ class Engine:
             The addresses really bound, in the order of the configuration.
 
         Raises:
-            OSError: one of them cannot be bound.
+            OSError: one of them cannot be bound; then nothing stays bound.
         """
-        sockets = Sockets(self._config)
-        self._sockets = sockets
+        sockets = self._sockets = Sockets(self._config, self._limits)
+        try:
+            self._start_workers(sockets)
+        except BaseException:
+            self.stop()
+            raise
+        return sockets.bound
+
+    def _start_workers(self, sockets: Sockets) -> None:
         accounts = Accounts()
         gate = Gate(self._config.users)
-        count = self._config.workers or default_workers()
-        workers = [Worker(index, self._sink) for index in range(count)]
-        for worker in workers:
-            network = WorkerNetwork(sockets, worker, workers[0])
+        complaints = Complaints()
+        workers = self._workers
+        for index in range(self._config.workers or default_workers()):
+            worker = Worker(index, self._sink)
+            workers.append(worker)
             worker.core = Core(
-                self._config, network, worker=worker.index, accounts=accounts, gate=gate
+                self._config,
+                WorkerNetwork(sockets, worker, workers[0]),
+                worker=index,
+                accounts=accounts,
+                gate=gate,
+                complaints=complaints,
             )
         sockets.attach(workers)
-        self._workers = workers
         for worker in workers:
             worker.start()
-        return sockets.bound
 
     def submit(self, command: Command) -> None:
         """Hands a command over; answered by one ``Completed`` or ``Failed`` with its token."""
@@ -83,18 +107,25 @@ class Engine:
         worker.post(lambda now: worker.core.submit(command, now, call_id))
 
     def submit_snapshot(self, token: Hashable) -> None:
-        """Answered by ``Completed`` with a ``Snapshot`` of all that lives."""
+        """Answered by ``Completed`` with a ``Snapshot`` of all that lives.
 
-        def merge(parts: list[object]) -> Snapshot:
-            snapshots = [part for part in parts if isinstance(part, Snapshot)]
-            return Snapshot(
-                calls=tuple(call for part in snapshots for call in part.calls),
-                registrations=tuple(each for part in snapshots for each in part.registrations),
-            )
+        What the sink heard before is in it, and what the sink hears after is not.
+        """
+        parts: list[Snapshot] = []
 
-        gather = _Gather(token, len(self._workers), merge)
-        for worker in self._workers:
-            worker.post(_snapshot_of(worker, gather))
+        def answer() -> None:
+            calls = tuple(call for part in parts for call in part.calls)
+            registrations = tuple(each for part in parts for each in part.registrations)
+            value = Snapshot(calls=calls, registrations=registrations)
+            self._sink([Completed(token=token, value=value)])
+
+        # The workers wait for each other: the picture is of one moment. They all come to
+        # this, since all are told at once, and nobody is told after it was told to end.
+        barrier = Barrier(len(self._workers), action=answer)
+        with self._lock:
+            if not self._stopped:
+                for worker in self._workers:
+                    worker.post(_snapshot_of(worker, parts, barrier))
 
     def set_audience(self, audience: Audience) -> None:
         """Tells the workers who listens now."""
@@ -103,12 +134,8 @@ class Engine:
 
     def set_tracing(self, on: bool) -> None:
         """``Traced`` outputs are made only while this is on."""
-
-        def set_it(core: Core, now: float) -> None:
-            core.tracing = on
-
         for worker in self._workers:
-            worker.post(_with(worker, set_it))
+            worker.post(_with(worker, lambda core, now: core.set_tracing(on)))
 
     def refuse_new_work(self) -> None:
         """Drains: 503 for new requests, ``UNAVAILABLE`` for commands that begin something."""
@@ -117,65 +144,80 @@ class Engine:
 
     def end_all_calls(self, token: Hashable) -> None:
         """Ends all calls and registrations; answered by ``Completed`` when none is left."""
-        gather = _Gather(token, len(self._workers), lambda parts: None)
+        countdown = _Countdown(len(self._workers), Completed(token=token, value=None))
         for worker in self._workers:
-            worker.post(_end_all_of(worker, gather))
+            worker.post(_end_all_of(worker, countdown))
+
+    def abandon_all(self) -> None:
+        """Ends what ``end_all_calls`` still waits for, without the far ends' answers."""
+        for worker in self._workers:
+            worker.post(_with(worker, lambda core, now: core.abandon_all(now)))
 
     def stats(self) -> EngineStats:
         """Figures of now."""
         total = EngineStats.total([worker.core.stats() for worker in self._workers])
         total.counters["internal_errors"] = sum(each.internal_errors for each in self._workers)
+        if self._sockets is not None:
+            total.counters["dropped_overload"] = self._sockets.dropped
         return total
 
     def stop(self) -> None:
-        """Ends the threads and closes the sockets."""
+        """Ends the threads and closes the sockets. What is submitted from now on is lost."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            for worker in self._workers:
+                worker.end()
         for worker in self._workers:
-            worker.stop()
+            worker.join()
         if self._sockets is not None:
             self._sockets.close()
         for worker in self._workers:
             worker.close()
 
 
-class _Gather:
-    """One answer made of one part from each worker."""
+class _Countdown:
+    """An answer that is due when every worker has come to its end."""
 
-    def __init__(
-        self, token: Hashable, parts: int, merge: Callable[[list[object]], object]
-    ) -> None:
-        self.token = token
-        self._missing = parts
-        self._parts: list[object] = []
-        self._merge = merge
+    def __init__(self, workers: int, answer: Completed) -> None:
+        self._missing = workers
+        self._answer = answer
         self._lock = Lock()
 
-    def add(self, part: object) -> Completed | None:
-        """Adds a part; the last one makes the answer."""
+    def one_more(self) -> Completed | None:
+        """One more has; the last one gets the answer."""
         with self._lock:
-            self._parts.append(part)
             self._missing -= 1
-            if self._missing:
-                return None
-        return Completed(token=self.token, value=self._merge(self._parts))
+            return None if self._missing else self._answer
 
 
 def _with(worker: Worker, work: Callable[[Core, float], None]) -> Callable[[float], None]:
     return lambda now: work(worker.core, now)
 
 
-def _snapshot_of(worker: Worker, gather: _Gather) -> Callable[[float], None]:
+def _snapshot_of(
+    worker: Worker, parts: list[Snapshot], barrier: Barrier
+) -> Callable[[float], None]:
     def snapshot(now: float) -> None:
-        answer = gather.add(worker.core.snapshot())
-        if answer is not None:
-            worker.core.outbox.append(answer)
+        try:
+            worker.flush()
+            parts.append(worker.core.snapshot())
+        except BaseException:
+            # Or the others would wait for ever.
+            barrier.abort()
+            raise
+        barrier.wait()
 
     return snapshot
 
 
-def _end_all_of(worker: Worker, gather: _Gather) -> Callable[[float], None]:
+def _end_all_of(worker: Worker, countdown: _Countdown) -> Callable[[float], None]:
     def ended() -> None:
-        answer = gather.add(None)
+        # The ends of this worker's calls go out before another worker may say that all ended.
+        worker.flush()
+        answer = countdown.one_more()
         if answer is not None:
-            worker.core.outbox.append(answer)
+            worker.core.put(answer)
 
     return lambda now: worker.core.end_all(ended, now)

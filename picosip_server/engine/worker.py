@@ -16,6 +16,8 @@ from picosip_server.sip.ua.outputs import Output
 
 IDLE = 1.0
 """Longest sleep in seconds: how often connections are looked over."""
+ROUND = 256
+"""Pieces of work done before sockets, timers and the sink get their turn."""
 
 _log = structlog.get_logger("picosip.engine")
 
@@ -40,6 +42,7 @@ class Worker:
         self._wake_out.setblocking(False)
         self._woken = False
         self._stopping = False
+        self._idle_due = self.now
         self._thread = threading.Thread(target=self._loop, name=f"picosip-worker-{index}")
         self.selector.register(self._wake_in, selectors.EVENT_READ, self._drain_wake)
 
@@ -47,14 +50,18 @@ class Worker:
         """Starts the thread."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends the thread after the present round, and waits for it."""
+    def end(self) -> None:
+        """Has the thread end once it has done what is posted already."""
 
         def stop(now: float) -> None:
             self._stopping = True
 
         self.post(stop)
-        self._thread.join()
+
+    def join(self) -> None:
+        """Waits for the thread's end, if it ever began."""
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def close(self) -> None:
         """Frees what the thread used, once nothing is registered with its selector any more."""
@@ -63,14 +70,17 @@ class Worker:
         self._wake_out.close()
 
     def post(self, work: Callable[[float], None]) -> None:
-        """Has ``work(now)`` called on this worker's thread. Any thread may post."""
+        """Has ``work(now)`` called on this worker's thread. Any thread may post.
+
+        Once the thread has ended, nothing comes of it.
+        """
         self._mailbox.append(work)
         if not self._woken:
             self._woken = True
             try:
                 self._wake_out.send(b"\0")
-            except BlockingIOError:
-                # The pipe is full of wake-ups that were not read yet: one more is not needed.
+            except OSError:
+                # Full of wake-ups that were not read yet, or closed: one more is not needed.
                 return
 
     @property
@@ -79,29 +89,40 @@ class Worker:
         return len(self._mailbox)
 
     def _drain_wake(self, mask: int) -> None:
-        # First the flag, then the mailbox: what is posted in between wakes us once more.
+        # First the octets, then the flag, then the mailbox. The flag must not be left standing
+        # without an octet to come: then nobody would wake us again. And who finds it standing
+        # has posted before we look into the mailbox.
+        self._wake_in.recv(4096)
         self._woken = False
+
+    def flush(self) -> None:
+        """Hands the sink what has come out so far. On this worker's thread only."""
+        batch = self.core.take()
+        if batch:
+            self.guard(self._sink, batch)
+
+    def guard(self, work: Callable[..., None], *arguments: object, **more: object) -> None:
+        """A defect in handling one message must not end the calls of all others."""
         try:
-            self._wake_in.recv(4096)
-        except BlockingIOError:
-            return
+            work(*arguments, **more)
+        except Exception:
+            self.internal_errors += 1
+            _log.exception("internal error", worker=self.index)
 
     def _loop(self) -> None:
-        core = self.core
         while not self._stopping:
             for key, mask in self.selector.select(self._sleep()):
                 self.now = time.monotonic()
-                self._guard(key.data, mask)
-            for _ in range(len(self._mailbox)):
+                self.guard(key.data, mask)
+            for _ in range(min(ROUND, len(self._mailbox))):
                 self.now = time.monotonic()
-                self._guard(self._mailbox.popleft(), self.now)
+                self.guard(self._mailbox.popleft(), self.now)
             self.now = time.monotonic()
-            self._guard(core.timeout, self.now)
-            if self.on_idle is not None:
-                self._guard(self.on_idle, self.now)
-            if core.outbox:
-                batch, core.outbox = core.outbox, []
-                self._sink(batch)
+            self.guard(self.core.timeout, self.now)
+            if self.on_idle is not None and self.now >= self._idle_due:
+                self._idle_due = self.now + IDLE
+                self.guard(self.on_idle, self.now)
+            self.flush()
 
     def _sleep(self) -> float:
         if self._mailbox:
@@ -110,11 +131,3 @@ class Worker:
         if due is None:
             return IDLE
         return min(IDLE, max(0.0, due - time.monotonic()))
-
-    def _guard(self, work: Callable[..., None], *arguments: object) -> None:
-        """A defect in handling one message must not end the calls of all others."""
-        try:
-            work(*arguments)
-        except Exception:
-            self.internal_errors += 1
-            _log.exception("internal error", worker=self.index)

@@ -22,6 +22,9 @@ def complete(
     origin = description.origin or Origin()
     address = origin.address or address
     connection = description.connection
+    if connection is None and not all(media.connections for media in description.media):
+        # 5.7: for the whole session, or for each of its media.
+        connection = Connection(address=address)
     return replace(
         description,
         origin=Origin(

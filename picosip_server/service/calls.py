@@ -94,14 +94,12 @@ class CallService(pb_grpc.CallServiceServicer):
         wanted = check.labels("labels", request.labels).items()
         check.done()
         snapshot, _ = await self._backend.bridge.snapshot()
-        calls, next_page_token = page.of(
-            call for call in snapshot.calls if wanted <= call.labels.items()
-        )
         clock = self._backend.clock
-        return pb.ListCallsResponse(
-            calls=[resources.call(call, clock) for call in calls],
-            next_page_token=next_page_token,
+        calls, next_page_token = page.of(
+            (call for call in snapshot.calls if wanted <= call.labels.items()),
+            lambda call: resources.call(call, clock),
         )
+        return pb.ListCallsResponse(calls=calls, next_page_token=next_page_token)
 
     async def Modify(self, request: pb.ModifyRequest, context: object) -> NoReturn:
         """Not there yet."""

@@ -77,12 +77,15 @@ class Drain:
 
     async def _end(self, stats: EngineStats) -> None:
         _log.info("ending", calls=stats.active_calls, registrations=stats.active_registrations)
-        try:
-            await asyncio.wait_for(self._backend.bridge.end_all_calls(), _ENDING_TAKES)
-        except TimeoutError:
-            left = self._backend.bridge.engine.stats()
+        bridge = self._backend.bridge
+        ending = asyncio.create_task(bridge.end_all_calls())
+        await asyncio.wait((ending,), timeout=_ENDING_TAKES)
+        if not ending.done():
+            left = bridge.engine.stats()
             _log.warning(
-                "not everything could be ended: far ends do not answer",
+                "far ends do not answer: what is left ends without them",
                 calls=left.active_calls,
                 registrations=left.active_registrations,
             )
+            bridge.engine.abandon_all()
+        await ending

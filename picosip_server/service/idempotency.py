@@ -12,7 +12,6 @@ from google.protobuf.message import Message
 from picosip_server.service.errors import NOT_KEPT, ApiError, wrong_request_id
 
 Result = TypeVar("Result")
-_Key = tuple[str, str]
 
 
 class _Record:
@@ -39,9 +38,9 @@ class Idempotency:
         self._most = most
         self._age = age
         self._clock = clock or asyncio.get_running_loop().time
-        self._records: dict[_Key, _Record] = {}
+        self._records: dict[str, _Record] = {}
         # Those that are done, the oldest first; what runs is never forgotten.
-        self._done: dict[_Key, None] = {}
+        self._done: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -61,20 +60,20 @@ class Idempotency:
         if not request_id:
             return await work()
         self._forget_old()
-        key = (method, request_id)
         # Only a digest is kept: requests hold passwords.
-        content = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        record = self._records.get(key)
+        content = hashlib.sha256(request.SerializeToString(deterministic=True))
+        content.update(method.encode())
+        record = self._records.get(request_id)
         if record is None:
             task = asyncio.create_task(work(), name=f"{method} {request_id}")
-            record = self._records[key] = _Record(content, task)
-            task.add_done_callback(lambda done: self._finished(key, done))
-        elif record.content != content:
+            record = self._records[request_id] = _Record(content.digest(), task)
+            task.add_done_callback(lambda done: self._finished(request_id, done))
+        elif record.content != content.digest():
             raise wrong_request_id(method)
         result: Result = await asyncio.shield(record.task)
         return result
 
-    def _finished(self, key: _Key, task: asyncio.Task[Any]) -> None:
+    def _finished(self, key: str, task: asyncio.Task[Any]) -> None:
         if task.cancelled() or not _kept(task.exception()):
             del self._records[key]
             return

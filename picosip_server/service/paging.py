@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from picosip_server.service.validate import Check
 
 DEFAULT_SIZE = 100
 LARGEST_SIZE = 1000
+LARGEST_OCTETS = 2 << 20
+"""Clients take messages of up to 4 MiB by default."""
 _MARK = "after:"
 
 
@@ -23,6 +27,7 @@ class Named(Protocol):
 
 
 Item = TypeVar("Item", bound=Named)
+Made = TypeVar("Made", bound=Message)
 
 
 class Page:
@@ -36,16 +41,24 @@ class Page:
         self._size = min(page_size or DEFAULT_SIZE, LARGEST_SIZE)
         self._after = _name(check, page_token) if page_token else ""
 
-    def of(self, items: Iterable[Item]) -> tuple[list[Item], str]:
-        """The items of the page, and the token of the next one; empty at the end.
+    def of(self, items: Iterable[Item], convert: Callable[[Item], Made]) -> tuple[list[Made], str]:
+        """The converted items of the page, and the token of the next one; empty at the end.
 
-        What comes or goes between two pages does not shift the others.
+        What comes or goes between two pages does not shift the others. Large items make
+        a page shorter.
         """
         rest = sorted(
             (item for item in items if item.name > self._after), key=lambda item: item.name
         )
-        page = rest[: self._size]
-        return page, _token(page[-1].name) if len(rest) > len(page) else ""
+        page: list[Made] = []
+        octets = 0
+        for item in rest[: self._size]:
+            made = convert(item)
+            octets += made.ByteSize()
+            if page and octets > LARGEST_OCTETS:
+                break
+            page.append(made)
+        return page, _token(rest[len(page) - 1].name) if len(rest) > len(page) else ""
 
 
 def _token(name: str) -> str:

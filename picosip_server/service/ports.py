@@ -39,6 +39,9 @@ class EnginePort(Protocol):
     def end_all_calls(self, token: Hashable) -> None:
         """Ends all calls and registrations; Completed with None when none is left."""
 
+    def abandon_all(self) -> None:
+        """Ends what ``end_all_calls`` still waits for, without the far ends."""
+
     def stats(self) -> EngineStats:
         """Figures of this moment."""
 

@@ -50,11 +50,12 @@ class RegistrationService(pb_grpc.RegistrationServiceServicer):
         page = Page(check, request.page_size, request.page_token)
         check.done()
         snapshot, _ = await self._backend.bridge.snapshot()
-        registrations, next_page_token = page.of(snapshot.registrations)
         clock = self._backend.clock
+        registrations, next_page_token = page.of(
+            snapshot.registrations, lambda one: resources.registration(one, clock)
+        )
         return pb.ListRegistrationsResponse(
-            registrations=[resources.registration(one, clock) for one in registrations],
-            next_page_token=next_page_token,
+            registrations=registrations, next_page_token=next_page_token
         )
 
     async def _perform(self, make: MakeCommand) -> pb.Registration:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -144,9 +145,9 @@ class Server:
         await self._drain.begin(self._settings.drain_timeout if grace is None else grace)
         await self._drain.wait()
 
-    async def stop(self) -> None:
-        """Stops at once, but for the last words of open streams."""
-        await self._grpc.stop(_LAST_WORDS)
+    async def stop(self, last_words: float = _LAST_WORDS) -> None:
+        """Stops at once, but for the last words of open streams, in seconds."""
+        await self._grpc.stop(last_words)
         # It joins threads, which may want to hand the loop something.
         await asyncio.to_thread(self._bridge.engine.stop)
         self._bridge.close()
@@ -198,7 +199,13 @@ class Server:
             event_lag=lambda: self._streams.lag(self._clock.now()),
             events=lambda: self._event_log.latest,
         )
-        return str(HostPort(address.host, self._metrics.serve(address.host, address.port)))
+        try:
+            port = self._metrics.serve(address.host, address.port)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"cannot serve metrics on {address}: {error.strerror}"
+            ) from None
+        return str(HostPort(address.host, port))
 
 
 def run(settings: Settings) -> int:
@@ -206,6 +213,8 @@ def run(settings: Settings) -> int:
 
     0 after a drain, 1 where it could not start or a second signal cut the drain short.
     """
+    # On the debug level it has a line for each of its many tasks.
+    logging.getLogger("grpc").setLevel(logging.INFO)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings))
 
@@ -222,6 +231,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(settings: Settings) -> int:
     signals = _Signals()
     server = Server(settings)
+    if settings.ready_file is not None:
+        # One that a crash left behind would tell of a server that is not there.
+        settings.ready_file.unlink(missing_ok=True)
+    last_words = _LAST_WORDS
     try:
         addresses = await server.start()
     except OSError as error:
@@ -240,10 +253,11 @@ async def _serve(settings: Settings) -> int:
             drained.result()
             return 0
         drained.cancel()
+        last_words = 0.0
         _log.warning("stopped before everything had ended")
         return 1
     finally:
-        await server.stop()
+        await server.stop(last_words)
         if settings.ready_file is not None:
             remove_ready_file(settings.ready_file)
         _log.info("stopped")

@@ -28,6 +28,7 @@ ALWAYS_RESERVED = frozenset(
 )
 """Headers that the stack owns in every message, in their canonical names."""
 CONTACT_RESERVED = ALWAYS_RESERVED | {"contact"}
+REGISTER_RESERVED = CONTACT_RESERVED | {"expires"}
 """The same where the stack also makes the Contact."""
 
 _MOST_VIOLATIONS = 16

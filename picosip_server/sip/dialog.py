@@ -144,8 +144,8 @@ def contact_target(message: Request | Response) -> Uri:
     if not contacts and isinstance(message, Request) and not is_rfc3261(message.via.branch):
         # RFC 4475 section 3.4.1: an RFC 2543 caller need not give one, and is where it is from.
         return message.from_.uri
-    if not contacts or not contacts[0].uri.is_sip:
-        raise RemoteProtocolError("a message that makes a dialog needs a Contact with a SIP URI")
+    if len(contacts) != 1 or not contacts[0].uri.is_sip:
+        raise RemoteProtocolError("what makes a dialog needs exactly one Contact, with a SIP URI")
     return contacts[0].uri
 
 

@@ -210,8 +210,7 @@ class Host:
         self.core.receive(data, source, self.simulation.now, stream=source.transport == "TCP")
 
     def collect(self) -> None:
-        while self.core.outbox:
-            outbox, self.core.outbox = self.core.outbox, []
+        while outbox := self.core.take():
             for output in outbox:
                 if isinstance(output, Occurred):
                     self.events.append(output.event)

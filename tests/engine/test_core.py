@@ -99,9 +99,14 @@ def test_a_request_in_a_dialog_that_does_not_exist_gets_481() -> None:
         (octets("INVITE", "Expires: soon"), 400, "Expires: not a number"),
         (octets("PRACK", "RAck: x"), 400, "malformed RAck"),
         (
+            octets("INVITE", contact="<sip:a@x>, <sip:b@x>"),
+            400,
+            "what makes a dialog needs exactly one Contact, with a SIP URI",
+        ),
+        (
             octets("INVITE", contact="<tel:+31>"),
             400,
-            "a message that makes a dialog needs a Contact with a SIP URI",
+            "what makes a dialog needs exactly one Contact, with a SIP URI",
         ),
     ],
 )

@@ -119,7 +119,7 @@ def test_the_outbound_proxy_is_a_loose_route(options: Options, route: list[str],
     ping(server, "sip:ute@far.example", options=options)
     assert server.request().headers.get_all("Route") == route
     assert server.out[0][1].host == host
-    assert Server(outbound_proxy="sip:p.example;lr").core._context.outbound_proxy == (
+    assert Server(outbound_proxy="sip:p.example;lr").core.context.outbound_proxy == (
         "<sip:p.example;lr>"
     )
 
@@ -301,9 +301,9 @@ def test_figures_and_snapshot_show_what_lives() -> None:
 
 def traced(server: Server, data: bytes) -> list[tuple[bool, str, bool, bool]]:
     """For each message: sent, start line, whether it belongs to something, repeated."""
-    server.core.tracing = True
+    server.core.set_tracing(True)
     server.arrive(data, SOURCE)
-    found = [each for each in server.core.outbox if isinstance(each, Traced)]
+    found = [each for each in server.core.take() if isinstance(each, Traced)]
     server.collect()
     for each in found:
         assert (each.transport, each.local) == ("UDP", (HERE, 5060))

@@ -39,6 +39,20 @@ def test_least_description_gets_correct_defaults() -> None:
     )
 
 
+def test_media_without_an_address_get_that_of_the_origin() -> None:
+    """RFC 8866 section 5.7: c= stands for the session or for each of its media."""
+    placed = replace(_AUDIO, connections=(Connection(address="192.0.2.8"),))
+    for media, line in (
+        ((_AUDIO,), b"c=IN IP6 ::1\r\n"),
+        ((placed, _AUDIO), b"c=IN IP6 ::1\r\n"),
+        ((placed,), b""),
+        ((), b""),
+    ):
+        description = SessionDescription(media=media)
+        written = write(description, session_id="1", session_version="1", address="::1")
+        assert written.partition(b"s=-\r\n")[2].startswith(line + b"t=0 0\r\n")
+
+
 def test_given_subfields_win_over_defaults() -> None:
     description = SessionDescription(
         origin=Origin(username="me", session_id="5", address_type="X", address="a:b"),

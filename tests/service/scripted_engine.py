@@ -49,6 +49,7 @@ class ScriptedEngine:
         self.responses: list[commands.Respond] = []
         self.stopped = False
         self.now = 1000.0
+        self.just_before_snapshot: list[events.Event] = []
         self._sink = sink
         self._calls: dict[str, CallSnapshot] = {}
         self._registrations: dict[str, RegistrationSnapshot] = {}
@@ -76,7 +77,8 @@ class ScriptedEngine:
                 calls=tuple(self._calls.values()),
                 registrations=tuple(self._registrations.values()),
             )
-            self._emit(Completed(token=token, value=snapshot))
+            before = (Occurred(event=event) for event in self.just_before_snapshot)
+            self._emit(*before, Completed(token=token, value=snapshot))
 
     def set_audience(self, audience: Audience) -> None:
         self.audience = audience
@@ -93,6 +95,9 @@ class ScriptedEngine:
                 self._emit(*self._end(name, Cause.SERVER_SHUTDOWN))
             self._registrations.clear()
             self._emit(Completed(token=token, value=None))
+
+    def abandon_all(self) -> None:
+        """Nothing is left to wait for: ``end_all_calls`` ends all at once."""
 
     def stats(self) -> EngineStats:
         return EngineStats(

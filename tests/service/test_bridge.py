@@ -50,6 +50,9 @@ class Engine:
     def end_all_calls(self, token: Hashable) -> None:
         self.tokens.append(token)
 
+    def abandon_all(self) -> None:
+        raise NotImplementedError
+
     def set_audience(self, audience: Audience) -> None:
         raise NotImplementedError
 

@@ -111,6 +111,17 @@ async def test_a_snapshot_and_then_what_follows(client: Client) -> None:
         assert (event.revision, event.resource) == (5, old.name)
 
 
+async def test_what_a_snapshot_has_is_not_told_again(
+    client: Client, engine: ScriptedEngine
+) -> None:
+    engine.just_before_snapshot = [values.created("calls/meanwhile")]
+    async with client.listening(include_snapshot=True) as ear:
+        assert ear.cursor.revision == 1
+        engine.emit(values.created("calls/after"))
+        event = await ear.next()
+        assert (event.revision, event.resource) == (2, "calls/after")
+
+
 async def test_a_snapshot_beside_a_cursor_leaves_nothing_out(client: Client) -> None:
     await client.calls.Invite(invite("answers"))
     start = pb.Cursor(incarnation=(await latest(client)).incarnation, revision=0)

@@ -63,12 +63,14 @@ def test_without_an_id_each_is_done() -> None:
     run(main())
 
 
-def test_ids_are_each_methods_own() -> None:
+def test_an_id_belongs_to_one_method() -> None:
     async def main() -> None:
         work, kept = Worker(), Idempotency()
         await kept.run("Hangup", "id", request(), work)
-        assert await kept.run("Reject", "id", request(), work) == "done 2"
-        assert await kept.run("Hangup", "other", request(), work) == "done 3"
+        with pytest.raises(ApiError) as error:
+            await kept.run("Reject", "id", request(), work)
+        assert error.value.reason == "REQUEST_ID_REUSED"
+        assert await kept.run("Hangup", "other", request(), work) == "done 2"
 
     run(main())
 

@@ -66,11 +66,10 @@ def test_an_address_that_is_taken_ends_it_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_metrics_are_served_where_the_ready_file_says(tmp_path: Path) -> None:
-    with (
-        PicosipServer(tmp_path / "server", "--metrics=127.0.0.1:0") as server,
-        urllib.request.urlopen(f"http://{server.metrics}/metrics", timeout=10) as answer,
-    ):
-        assert b"\npicosip_active_calls 0.0\n" in answer.read()
+    with PicosipServer(tmp_path / "server", "--metrics=127.0.0.1:0") as server:
+        address = json.loads(server.ready_file.read_text())["metrics"]
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            assert b"\npicosip_active_calls 0.0\n" in answer.read()
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:

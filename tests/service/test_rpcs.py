@@ -298,3 +298,18 @@ async def test_each_rpc_leaves_a_line_without_its_contents(client: Client) -> No
     assert line["peer"].startswith("ipv4:127.0.0.1:")
     assert line["seconds"] >= 0
     assert "pa55w0rd" not in str(lines)
+
+
+async def test_the_line_of_an_rpc_that_failed_has_its_code(client: Client) -> None:
+    with capture_logs() as lines:
+        await refusal(client.calls.GetCall(call_pb.GetCallRequest(name="calls/none")))
+        await refusal(client.calls.Invite(invite("breaks")))
+        await refusal(
+            client.calls.Invite(
+                invite("rings", wait_for=call_pb.InviteRequest.WAIT_FOR_FINAL), timeout=0.1
+            )
+        )
+        await until(lambda: sum(line["event"] == "rpc" for line in lines) == 3)
+    assert [line["code"] for line in lines if line["event"] == "rpc"] == [
+        *("NOT_FOUND", "INTERNAL", "CANCELLED"),
+    ]

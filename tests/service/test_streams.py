@@ -286,6 +286,18 @@ def test_lag_is_the_age_of_what_has_not_been_written() -> None:
     run(main())
 
 
+def test_others_events_are_no_lag() -> None:
+    async def main() -> None:
+        log = new_log()
+        reading = stream(log, resources=["calls/x"])
+        async with running(reading, Reader()):
+            add(log, *values.numbered(3))
+            await asyncio.sleep(0.1)
+            assert reading.lag(asyncio.get_running_loop().time()) == 0.0
+
+    run(main())
+
+
 def test_a_snapshot_comes_first_in_parts_of_which_the_last_has_the_cursor() -> None:
     async def main() -> None:
         log = new_log()

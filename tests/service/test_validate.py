@@ -327,6 +327,11 @@ def test_the_contact_is_refused_where_the_stack_makes_it(
     refuses(make, name)
 
 
+def test_the_interval_of_a_registration_is_its_own_field() -> None:
+    refuses(register, "Expires")
+    ping(options=options(("Expires", "5")))()
+
+
 def refuses(make: Callable[..., Callable[[], object]], name: str) -> None:
     error, found = violations(make(options=options(("Subject", "x"), (name, "y"))))
     assert found == [("options.headers[1].name", f"{name} is set by the stack")]

@@ -26,9 +26,9 @@ class Client(Driver):
     def __init__(
         self, *, share: float = 0.5, proxy: str = "", found: bool = True, **fields: object
     ) -> None:
+        fields.setdefault("registrar", Uri.parse("sip:home.example"))
         register = commands.Register(
             token="register",
-            registrar=Uri.parse("sip:home.example"),
             aor=Address.parse('"Kai" <sip:kai@home.example>'),
             **fields,  # type: ignore[arg-type]
         )

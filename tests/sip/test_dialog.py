@@ -85,7 +85,7 @@ def test_the_callee_refuses_a_request_without_usable_contact(contact: str) -> No
     request.headers.remove("Contact")
     if contact:
         request.headers.add("Contact", contact)
-    with pytest.raises(RemoteProtocolError, match="needs a Contact") as caught:
+    with pytest.raises(RemoteProtocolError, match="exactly one Contact") as caught:
         Dialog.uas(request, "u9")
     assert caught.value.status == 400
 

@@ -169,6 +169,34 @@ def test_423_is_asked_again_with_min_expires() -> None:
     assert client.asked("Expires") == ["1800"]
 
 
+def test_a_423_lengthens_what_a_contact_asks_for_itself() -> None:
+    """10.2.1.1: the contact's own interval wins, so that it is the one that was too short."""
+    own = "<sip:a@192.0.2.1>;expires=60"
+    client = Client(contacts=(Address.parse(own),), expires=3600.0).start()
+    assert client.asked("Contact") == [own]
+    client.answer(423, ("Min-Expires", "90"))
+    assert client.asked("Contact") == ["<sip:a@192.0.2.1>;expires=90"]
+    assert client.asked("Expires") == ["3600"]
+    client.answer(423, ("Min-Expires", "90"))
+    assert client.failure("register").status == 423
+
+
+def test_unregister_takes_back_contacts_with_an_interval_of_their_own() -> None:
+    """10.2.2: they would win over the Expires of 0, and be bound again."""
+    own = "<sip:a@192.0.2.1>;q=0.5;expires=60"
+    client = Client(contacts=(Address.parse(own),)).start()
+    client.answer(200, ("Contact", own))
+    client.unregister()
+    assert client.asked("Contact") == ["<sip:a@192.0.2.1>;q=0.5"]
+    assert client.asked("Expires") == ["0"]
+
+
+def test_the_request_uri_names_no_user() -> None:
+    """10.2: the domain of the registrar, without a user."""
+    client = Client(registrar=Uri.parse("sip:olga:pw@home.example")).start()
+    assert client.last().uri_text == "sip:home.example"
+
+
 @pytest.mark.parametrize("shortest", [None, "", "60", "59", "soon", "4294967296", "9" * 5000])
 def test_a_423_that_does_not_ask_for_more_is_a_refusal(shortest: str | None) -> None:
     """10.2.8; 20.23: no loop, and no number above 2**32 - 1."""

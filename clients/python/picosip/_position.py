@@ -50,6 +50,7 @@ class Position:
         self._events: deque[pb.Event] = deque()
         # Where the stream is once the events in hand are out.
         self._reached = pb.Cursor()
+        self._complete = False
         self._backoff = Backoff()
         self.losses = 0
 
@@ -68,16 +69,19 @@ class Position:
         """Takes a response; its events are then handed out by ``next``."""
         self._backoff = Backoff()
         self._events.extend(response.events)
-        self._reached = response.cursor
-        if self._events and not self._request.HasField("after"):
-            first = self._events[0]
-            # A snapshot has the revision of what it stands for, an event its own.
-            before = first.revision if first.HasField("snapshot") else first.revision - 1
-            self._request.after.CopyFrom(pb.Cursor(incarnation=self._reached.incarnation))
-            self._request.after.revision = before
-        # A snapshot may come in several responses; if it breaks off, it is wanted again.
-        if not any(event.HasField("snapshot") for event in response.events):
-            self._request.include_snapshot = False
+        # A large snapshot comes in several responses, and only the last one says where the
+        # stream is; if it breaks off before, it is wanted again.
+        self._complete = response.HasField("cursor")
+        if self._complete:
+            self._reached = response.cursor
+            if self._events and not self._request.HasField("after"):
+                first = self._events[0]
+                # A snapshot has the revision of what it stands for, an event its own.
+                before = first.revision if first.HasField("snapshot") else first.revision - 1
+                self._request.after.CopyFrom(pb.Cursor(incarnation=self._reached.incarnation))
+                self._request.after.revision = before
+            if not any(event.HasField("snapshot") for event in response.events):
+                self._request.include_snapshot = False
         self._advance()
 
     def next(self) -> pb.Event | None:
@@ -89,6 +93,8 @@ class Position:
         return event
 
     def _advance(self, event: pb.Event | None = None) -> None:
+        if not self._complete:
+            return
         if not self._events:
             self._request.after.CopyFrom(self._reached)
         elif event is not None and not event.HasField("snapshot"):

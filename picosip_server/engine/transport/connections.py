@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import errno
+import os
 import selectors
 import socket
 from collections.abc import Callable
 
 import structlog
 
+from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.network import Sender, Source, Unreachable
 from picosip_server.engine.transport.listeners import Listeners
-from picosip_server.engine.transport.tcp import TcpConnection, prepare
+from picosip_server.engine.transport.tcp import (
+    BATCH,
+    DEFAULT_LIMITS,
+    StreamLimits,
+    TcpConnection,
+    prepare,
+)
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import Hop
-
-MOST_CONNECTIONS = 20_000
 
 _log = structlog.get_logger("picosip.engine")
 
@@ -36,6 +42,7 @@ class Connections:
         fault: Callable[[ParseError, Source], None],
         failed: Callable[[Sender, str], None],
         clock: Callable[[], float],
+        limits: StreamLimits = DEFAULT_LIMITS,
     ) -> None:
         self._selector = selector
         self._listeners = listeners
@@ -43,29 +50,37 @@ class Connections:
         self._fault = fault
         self._failed = failed
         self._clock = clock
+        self._limits = limits
+        self._complaints = Complaints()
         self._by_number: dict[int, TcpConnection] = {}
         self._by_peer: dict[tuple[str, int], TcpConnection] = {}
+        self._paused: list[selectors.SelectorKey] = []
         self._count = 0
 
-    def __len__(self) -> int:
-        return len(self._by_number)
-
     def accept(self, listener: int, sock: socket.socket) -> None:
-        """Takes in whoever knocks."""
-        while True:
+        """Takes in whoever knocks, a batch at most."""
+        for _ in range(BATCH):
             try:
                 accepted, peer = sock.accept()
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                # Out of descriptors, or the peer is gone already: the next knock tries again.
+                # Out of descriptors. Whoever knocks would wake us on and on: we do not listen
+                # until we look connections over.
                 _log.warning("tcp accept failed", error=str(error))
+                self._paused.append(self._selector.unregister(sock))
                 return
-            if len(self._by_number) >= MOST_CONNECTIONS:
+            if len(self._by_number) >= self._limits.connections:
                 accepted.close()
-                _log.warning("tcp connection refused", peer=peer[0], limit=MOST_CONNECTIONS)
-                return
-            self._add(accepted, peer[:2], listener, connected=True)
+                self._complain(peer[0], "too many connections")
+                continue
+            try:
+                prepare(accepted)
+                self._add(accepted, peer[:2], listener, connected=True)
+            except OSError as error:
+                # Some systems say here that the peer is gone already.
+                accepted.close()
+                self._complain(peer[0], str(error))
 
     def send(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
         """Sends over the flow, else over a connection to the address, else over a new one.
@@ -73,18 +88,22 @@ class Connections:
         Raises:
             Unreachable: no connection can even be begun.
         """
-        connection = self._by_number.get(hop.flow) if hop.flow else None
-        connection = connection or self._by_peer.get((hop.host, hop.port))
-        if connection is None:
+        connection = self._by_number.get(hop.flow)
+        if connection is None or connection.closing:
+            connection = self._by_peer.get((hop.host, hop.port))
+        if connection is None or connection.closing:
             connection = self._connect(hop)
         connection.send(data, sender)
 
     def expire(self, now: float) -> None:
-        """Gives up connections that keep us waiting."""
+        """Gives up connections that keep us waiting. To be called about once a second."""
         for connection in list(self._by_number.values()):
-            if connection.deadline is not None and connection.deadline <= now:
-                what = "an unfinished message" if connection.connected else "no answer"
-                self.closed(connection, f"timed out with {what}")
+            why = connection.overdue(now)
+            if why:
+                self.closed(connection, why)
+        for key in self._paused:
+            self._selector.register(key.fileobj, key.events, key.data)
+        self._paused.clear()
 
     def close(self) -> None:
         """Closes all."""
@@ -92,20 +111,30 @@ class Connections:
             self._drop(connection)
 
     def _connect(self, hop: Hop) -> TcpConnection:
+        if len(self._by_number) >= self._limits.connections:
+            raise Unreachable(f"this server has {self._limits.connections} connections, its most")
         family = socket.AF_INET6 if ":" in hop.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        prepare(sock)
-        problem = sock.connect_ex((hop.host, hop.port))
-        if problem not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            raise _cannot_connect(hop, error.strerror or str(error)) from None
+        try:
+            prepare(sock)
+            # 18.1.1: where the connection breaks, the peer opens one to the address that it
+            # came from and the port in the Via. So it is to come from where we listen.
+            sock.bind((self._listeners.source(hop.listener), 0))
+            problem = sock.connect_ex((hop.host, hop.port))
+            if problem not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+                raise OSError(problem, os.strerror(problem))
+            return self._add(sock, (hop.host, hop.port), hop.listener, connected=problem == 0)
+        except (OSError, OverflowError) as error:
             sock.close()
-            name = errno.errorcode.get(problem, str(problem))
-            raise Unreachable(f"cannot connect to {hop.host} port {hop.port}/TCP: {name}")
-        return self._add(sock, (hop.host, hop.port), hop.listener, connected=problem == 0)
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise _cannot_connect(hop, reason or str(error)) from None
 
     def _add(
         self, sock: socket.socket, peer: tuple[str, int], listener: int, *, connected: bool
     ) -> TcpConnection:
-        prepare(sock)
         self._count += 1
         connection = TcpConnection(
             self._count,
@@ -114,20 +143,22 @@ class Connections:
             self,
             listener=listener,
             connected=connected,
-            now=self._clock(),
+            clock=self._clock,
+            limits=self._limits,
         )
-        self._by_number[connection.number] = connection
-        self._by_peer[peer] = connection
         events = selectors.EVENT_READ if connected else selectors.EVENT_WRITE
         self._selector.register(sock, events, self._watcher(connection))
+        self._by_number[connection.number] = connection
+        self._by_peer[peer] = connection
         return connection
 
     def _watcher(self, connection: TcpConnection) -> Callable[[int], None]:
         def ready(mask: int) -> None:
-            if mask & selectors.EVENT_WRITE:
+            # It may have been closed since the selector reported it.
+            if mask & selectors.EVENT_WRITE and connection.number in self._by_number:
                 connection.writable()
             if mask & selectors.EVENT_READ and connection.number in self._by_number:
-                connection.readable(self._clock())
+                connection.readable()
 
         return ready
 
@@ -142,16 +173,14 @@ class Connections:
         self._fault(error, self._source(connection))
 
     def closed(self, connection: TcpConnection, detail: str) -> None:
-        """The connection ended: whose messages had not left are told."""
+        """The connection ends: whose messages had not left are told."""
         if connection.number not in self._by_number:
             return
-        senders = list(connection.senders)
-        connected = connection.connected
         self._drop(connection)
         host, port = connection.peer
         _log.debug("tcp closed", peer=host, port=port, detail=detail)
-        what = "connection to" if connected else "cannot connect to"
-        for sender in senders:
+        what = "connection to" if connection.connected else "cannot connect to"
+        for sender in connection.senders:
             self._failed(sender, f"{what} {host} port {port}/TCP: {detail}")
 
     def wants(self, connection: TcpConnection, *, write: bool) -> None:
@@ -172,7 +201,9 @@ class Connections:
 
     def _source(self, connection: TcpConnection) -> Source:
         host, port = connection.peer
-        local_host, local_port = self._listeners.local(connection.listener, host)
+        local_host, local_port = self._listeners.local(
+            connection.listener, host, own=connection.local[0]
+        )
         return Source(
             transport="TCP",
             host=host,
@@ -182,3 +213,10 @@ class Connections:
             listener=connection.listener,
             flow=connection.number,
         )
+
+    def _complain(self, peer: str, reason: str) -> None:
+        self._complaints.about(peer, self._clock(), "tcp connection refused", reason=reason)
+
+
+def _cannot_connect(hop: Hop, reason: str) -> Unreachable:
+    return Unreachable(f"cannot connect to {hop.host} port {hop.port}/TCP: {reason}")

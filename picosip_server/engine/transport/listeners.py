@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 
 from picosip_server.engine.config import ListenerSpec
 from picosip_server.engine.network import Unreachable
 from picosip_server.sip.hop import DEFAULT_PORT, Hop
 
 MOST_REMEMBERED = 10_000
+REMEMBERED_FOR = 30.0
+"""Seconds for which a route is taken to stay as it is."""
 
 
 class Listeners:
@@ -19,11 +22,14 @@ class Listeners:
         self, specs: tuple[ListenerSpec, ...], advertise_host: str, advertise_port: int
     ) -> None:
         self._specs = specs
+        addresses = [ipaddress.ip_address(spec.host) for spec in specs]
+        self._versions = [address.version for address in addresses]
+        self._wild = [address.is_unspecified for address in addresses]
         self._advertise_host = advertise_host
         self._advertise_port = advertise_port
-        self._local: dict[str, str] = {}
+        self._routes: dict[str, tuple[float, str]] = {}
 
-    def hop(self, host: str, port: int, transport: str, *, listener: int = -1) -> Hop:
+    def hop(self, host: str, port: int, transport: str) -> Hop:
         """The hop to an IP address.
 
         Port 0 means the transport's default, an empty transport UDP where there is a
@@ -33,53 +39,74 @@ class Listeners:
             Unreachable: no listener of ours has this transport and address family.
         """
         wanted = (transport,) if transport else ("UDP", "TCP")
-        version = ipaddress.ip_address(host.partition("%")[0]).version
+        address = ipaddress.ip_address(host)
+        # One spelling for each address, so that an open connection to it is found.
+        host = str(address)
         for kind in wanted:
-            for index, spec in enumerate(self._specs):
-                if listener not in (-1, index):
-                    continue
-                if spec.transport == kind and _version(spec.host) == version:
-                    local_host, local_port = self.local(index, host)
-                    return Hop(
-                        transport=kind,
-                        host=host,
-                        port=port or DEFAULT_PORT[kind],
-                        local_host=local_host,
-                        local_port=local_port,
-                        listener=index,
-                    )
+            index = self._best(kind, address.version, host)
+            if index is None:
+                continue
+            local_host, local_port = self.local(index, host)
+            return Hop(
+                transport=kind,
+                host=host,
+                port=port or DEFAULT_PORT[kind],
+                local_host=local_host,
+                local_port=local_port,
+                listener=index,
+            )
         kinds = " or ".join(wanted)
         raise Unreachable(
-            f"this server has no {kinds} listener for IPv{version}, which {host} needs: add one "
-            f"with --sip"
+            f"this server has no {kinds} listener for IPv{address.version}, which {host} needs: "
+            f"add one with --sip"
         )
 
-    def local(self, index: int, peer: str) -> tuple[str, int]:
+    def local(self, index: int, peer: str, *, own: str = "") -> tuple[str, int]:
         """What Via and Contact show to a peer: the advertised address, else the bound one,
-        else (bound to all) the address that the system would send from."""
+        else (bound to all) ``own``, else the address that the system would send from.
+
+        Raises:
+            Unreachable: the listener is bound to all addresses, and none leads to the peer.
+        """
         spec = self._specs[index]
         host = self._advertise_host or spec.host
-        if not self._advertise_host and ipaddress.ip_address(spec.host).is_unspecified:
-            host = self._towards(peer)
-        return host, self._advertise_port or spec.port
+        if not self._advertise_host and self._wild[index]:
+            host = own or self._towards(peer)
+        # A zone means something on this host only (RFC 4007 section 11.2).
+        return host.partition("%")[0], self._advertise_port or spec.port
+
+    def source(self, index: int) -> str:
+        """The address that a listener is bound to."""
+        return self._specs[index].host
+
+    def _best(self, transport: str, version: int, peer: str) -> int | None:
+        """Of several listeners the one bound to the address that the system would send from."""
+        fitting = [
+            index
+            for index, spec in enumerate(self._specs)
+            if spec.transport == transport and self._versions[index] == version
+        ]
+        if len(fitting) < 2:
+            return fitting[0] if fitting else None
+        own = self._towards(peer)
+        exact = [index for index in fitting if self._specs[index].host == own]
+        wild = [index for index in fitting if self._wild[index]]
+        return (exact or wild or fitting)[0]
 
     def _towards(self, peer: str) -> str:
-        known = self._local.get(peer)
-        if known is not None:
-            return known
+        now = time.monotonic()
+        known = self._routes.get(peer)
+        if known is not None and known[0] > now:
+            return known[1]
         family = socket.AF_INET6 if ":" in peer else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 # Connecting a datagram socket sends nothing; it only chooses a route.
                 probe.connect((peer, 9))
                 own: str = probe.getsockname()[0]
-            except OSError as error:
-                raise Unreachable(f"no route to {peer}: {error.strerror or error}") from None
-        if len(self._local) >= MOST_REMEMBERED:
-            self._local.clear()
-        self._local[peer] = own
+        except OSError as error:
+            raise Unreachable(f"no route to {peer}: {error.strerror or error}") from None
+        if len(self._routes) >= MOST_REMEMBERED:
+            self._routes.clear()
+        self._routes[peer] = (now + REMEMBERED_FOR, own)
         return own
-
-
-def _version(host: str) -> int:
-    return ipaddress.ip_address(host.partition("%")[0]).version

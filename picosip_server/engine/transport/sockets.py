@@ -14,16 +14,20 @@ from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
 from picosip_server.engine.transport.connections import Connections
 from picosip_server.engine.transport.listeners import Listeners
 from picosip_server.engine.transport.resolver import Resolver
-from picosip_server.engine.transport.tcp import open_listener
+from picosip_server.engine.transport.tcp import DEFAULT_LIMITS, StreamLimits, open_listener
 from picosip_server.engine.transport.udp import UdpSocket
 from picosip_server.engine.worker import Worker
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import Hop, Target
 
-MOST_WAITING = 50_000
+MOST_WAITING = 10_000
 """Messages that may wait for a busy worker before further ones are dropped, as a network does."""
 
-_call_id = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE).search
+# Possessive throughout: it is tried on whatever the network brings. A fold may stand before
+# the value (7.3.1), and the value has no spaces.
+_call_id = re.compile(
+    rb"\r\n(?:call-id|i)[ \t]*+:[ \t]*+(?:\r\n[ \t]++)*+([^ \t\r\n]*+)", re.IGNORECASE
+).search
 
 
 class Sockets:
@@ -33,21 +37,23 @@ class Sockets:
         OSError: a listener's address cannot be bound; those bound before are closed.
     """
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, limits: StreamLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._udp: dict[int, UdpSocket] = {}
         self._tcp: dict[int, socket.socket] = {}
-        bound: list[ListenerSpec] = []
+        self._workers: list[Worker] = []
+        self._connections: Connections | None = None
+        self.resolver = Resolver()
+        self.dropped = 0
+        """Messages that found their worker too busy."""
         try:
-            for index, spec in enumerate(config.listeners):
-                bound.append(self._bind(index, spec))
-        except OSError:
+            self.bound = tuple(
+                self._bind(index, spec) for index, spec in enumerate(config.listeners)
+            )
+            self.listeners = Listeners(self.bound, config.advertise_host, config.advertise_port)
+        except BaseException:
             self.close()
             raise
-        self.bound = tuple(bound)
-        self.listeners = Listeners(self.bound, config.advertise_host, config.advertise_port)
-        self.resolver = Resolver()
-        self.connections: Connections
-        self._workers: list[Worker] = []
 
     def _bind(self, index: int, spec: ListenerSpec) -> ListenerSpec:
         try:
@@ -65,19 +71,22 @@ class Sockets:
         """Has the first worker watch the sockets, before it starts."""
         self._workers = workers
         first = workers[0]
-        self.connections = Connections(
+        self._connections = connections = Connections(
             first.selector,
             self.listeners,
             deliver=lambda data, source: self._deliver(data, source, stream=True),
             fault=self._fault,
             failed=self._failed,
             clock=lambda: first.now,
+            limits=self._limits,
         )
-        first.on_idle = self.connections.expire
+        first.on_idle = connections.expire
         for index, udp in self._udp.items():
             first.selector.register(udp.socket, selectors.EVENT_READ, self._udp_reader(index, udp))
         for index, listener in self._tcp.items():
-            first.selector.register(listener, selectors.EVENT_READ, self._acceptor(index, listener))
+            accept = self._acceptor(connections, index, listener)
+            first.selector.register(listener, selectors.EVENT_READ, accept)
+        self.resolver.start()
 
     def _udp_reader(self, index: int, udp: UdpSocket) -> Callable[[int], None]:
         def take(data: bytes, host: str, port: int) -> None:
@@ -96,9 +105,11 @@ class Sockets:
 
         return read
 
-    def _acceptor(self, index: int, listener: socket.socket) -> Callable[[int], None]:
+    def _acceptor(
+        self, connections: Connections, index: int, listener: socket.socket
+    ) -> Callable[[int], None]:
         def accept(mask: int) -> None:
-            self.connections.accept(index, listener)
+            connections.accept(index, listener)
 
         return accept
 
@@ -111,12 +122,15 @@ class Sockets:
             if worker is not first:
                 if worker.backlog < MOST_WAITING:
                     worker.post(lambda now: worker.core.receive(data, source, now, stream=stream))
+                else:
+                    self.dropped += 1
                 return
-        first.core.receive(data, source, first.now, stream=stream)
+        # Guarded one by one: those that came in the same segment are not to be lost with it.
+        first.guard(first.core.receive, data, source, first.now, stream=stream)
 
     def _fault(self, error: ParseError, source: Source) -> None:
         first = self._workers[0]
-        first.core.faulty(error, source, first.now)
+        first.guard(first.core.faulty, error, source, first.now)
 
     def _failed(self, sender: Sender, detail: str) -> None:
         worker = self._workers[sender.worker]
@@ -137,7 +151,8 @@ class Sockets:
         Raises:
             Unreachable: no connection can be begun.
         """
-        self.connections.send(hop, data, sender)
+        assert self._connections is not None, "nothing is sent before attach"
+        self._connections.send(hop, data, sender)
 
     def close(self) -> None:
         """Closes everything; the workers have stopped."""
@@ -145,10 +160,9 @@ class Sockets:
             udp.close()
         for listener in self._tcp.values():
             listener.close()
-        if hasattr(self, "connections"):
-            self.connections.close()
-        if hasattr(self, "resolver"):
-            self.resolver.close()
+        if self._connections is not None:
+            self._connections.close()
+        self.resolver.close()
 
 
 class WorkerNetwork:
@@ -180,12 +194,14 @@ class WorkerNetwork:
         """See ``Network.locate``."""
         if target.transport not in ("", "UDP", "TCP"):
             raise Unreachable(f"the transport {target.transport} is not offered by this server")
+        # A maddr or next hop may carry an IPv6 address in brackets.
+        host = target.host.strip("[]")
         try:
-            ipaddress.ip_address(target.host.partition("%")[0])
+            ipaddress.ip_address(host)
         except ValueError:
             self._resolve(target, ticket)
             return None
-        return (self._sockets.listeners.hop(target.host, target.port, target.transport),)
+        return (self._sockets.listeners.hop(host, target.port, target.transport),)
 
     def _resolve(self, target: Target, ticket: Ticket) -> None:
         worker = self._worker

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import socket
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from picosip_server.engine.network import Sender
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.framing import KeepAlive, StreamFramer
 
-MOST_QUEUED = 4 * 1024 * 1024
-"""Octets that wait for a slow peer before the connection is given up."""
-PATIENCE = 32.0
-"""Seconds to connect, and seconds that a message may take to arrive whole."""
 BATCH = 16
 """Reads before other connections get their turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """What peers on streams may cost us. Times are seconds."""
+
+    connect: float = 10.0
+    """Until a connection stands. Shorter than timer B, so that another hop can be tried."""
+    patience: float = 32.0
+    """Until a message that has begun is whole, and until a peer takes some of what waits."""
+    linger: float = 2.0
+    """Until a connection is closed whose peer was told that it is faulty."""
+    queued: int = 4 * 1024 * 1024
+    """Octets that wait for a slow peer before the connection is given up."""
+    connections: int = 20_000
+
+
+DEFAULT_LIMITS: Final = StreamLimits()
 
 
 class Owner(Protocol):
@@ -28,7 +45,7 @@ class Owner(Protocol):
         """The stream cannot be framed any more; the connection closes after the answer."""
 
     def closed(self, connection: TcpConnection, detail: str) -> None:
-        """The connection is gone."""
+        """The connection is to be closed, or is already."""
 
     def wants(self, connection: TcpConnection, *, write: bool) -> None:
         """What the loop is to watch for."""
@@ -38,14 +55,16 @@ class TcpConnection:
     """``number`` is unique among all connections of the server and names the flow."""
 
     __slots__ = (
-        "_closing",
+        "_clock",
         "_framer",
+        "_limits",
         "_owner",
         "_queue",
         "_queued",
-        "_senders",
+        "_read_due",
+        "_write_due",
+        "closing",
         "connected",
-        "deadline",
         "listener",
         "local",
         "number",
@@ -62,60 +81,72 @@ class TcpConnection:
         *,
         listener: int,
         connected: bool,
-        now: float,
+        clock: Callable[[], float],
+        limits: StreamLimits = DEFAULT_LIMITS,
     ) -> None:
         self.number = number
         self.socket = sock
         self.peer = peer
         self.listener = listener
         self.connected = connected
+        self.closing = False
+        """Takes and brings no messages any more; only what waits goes out."""
         self.local: tuple[str, int] = sock.getsockname()[:2] if connected else ("", 0)
-        self.deadline: float | None = None if connected else now + PATIENCE
-        """When the connection is given up: it does not connect, or a message stays unfinished."""
         self._owner = owner
+        self._clock = clock
+        self._limits = limits
         self._framer = StreamFramer()
-        self._queue: list[bytes] = []
+        self._queue: deque[tuple[bytes, Sender | None]] = deque()
         self._queued = 0
-        self._senders: list[Sender] = []
-        self._closing = False
+        self._read_due: float | None = None
+        self._write_due: float | None = None if connected else clock() + limits.connect
 
     @property
     def senders(self) -> list[Sender]:
         """Whose messages have not left yet."""
-        return self._senders
+        return [sender for _, sender in self._queue if sender is not None]
+
+    def overdue(self, now: float) -> str:
+        """Why the connection is to be given up now; empty: it is not."""
+        if self._read_due is not None and self._read_due <= now:
+            return "closed as faulty" if self.closing else "timed out in the midst of a message"
+        if self._write_due is not None and self._write_due <= now:
+            return "the peer reads nothing" if self.connected else "timed out without an answer"
+        return ""
 
     def send(self, data: bytes, sender: Sender | None) -> None:
         """Sends now what can be sent, and the rest as the peer takes it."""
-        self._queue.append(data)
+        self._queue.append((data, sender))
         self._queued += len(data)
-        if sender is not None:
-            self._senders.append(sender)
-        if self._queued > MOST_QUEUED:
+        if self._queued > self._limits.queued:
             self._owner.closed(self, "the peer does not read what is sent to it")
         elif self.connected and len(self._queue) == 1:
             self.flush()
 
     def flush(self) -> None:
         """Writes what waits."""
+        progress = False
         while self._queue:
-            head = self._queue[0]
+            data, sender = self._queue[0]
             try:
-                sent = self.socket.send(head)
+                sent = self.socket.send(data)
             except BlockingIOError:
                 break
             except OSError as error:
                 self._owner.closed(self, error.strerror or str(error))
                 return
+            progress = True
             self._queued -= sent
-            if sent < len(head):
-                self._queue[0] = head[sent:]
+            if sent < len(data):
+                self._queue[0] = (data[sent:], sender)
                 break
-            self._queue.pop(0)
+            self._queue.popleft()
         if not self._queue:
-            self._senders.clear()
-            if self._closing:
-                self._owner.closed(self, "closed after an answer to a faulty stream")
+            self._write_due = None
+            if self.closing and not self._say_end():
                 return
+        elif progress or self._write_due is None:
+            self._write_due = self._clock() + self._limits.patience
         self._owner.wants(self, write=bool(self._queue))
 
     def writable(self) -> None:
@@ -123,18 +154,16 @@ class TcpConnection:
         if not self.connected:
             problem = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if problem:
-                self._owner.closed(self, errno.errorcode.get(problem, str(problem)))
+                self._owner.closed(self, os.strerror(problem))
                 return
             self.connected = True
-            self.deadline = None
+            self._write_due = None
             self.local = self.socket.getsockname()[:2]
         self.flush()
 
-    def readable(self, now: float) -> None:
+    def readable(self) -> None:
         """The loop says that octets came."""
         for _ in range(BATCH):
-            if self._closing:
-                return
             try:
                 data = self.socket.recv(65536)
             except BlockingIOError:
@@ -145,30 +174,52 @@ class TcpConnection:
             if not data:
                 self._owner.closed(self, "closed by the peer")
                 return
-            if not self._take(data, now):
+            if not self.closing:
+                self._take(data)
+            if self.socket.fileno() < 0:
+                # What it brought had it closed.
                 return
 
-    def _take(self, data: bytes, now: float) -> bool:
+    def _take(self, data: bytes) -> None:
+        whole = False
         fault = None
         try:
             for frame in self._framer.feed(data):
                 if isinstance(frame, bytes):
+                    whole = True
                     self._owner.arrived(self, frame)
                 elif frame is KeepAlive.PING:
-                    # RFC 5626 section 3.5.1, RFC 3261 section 7.5.
+                    # RFC 5626 section 3.5.1
                     self.send(b"\r\n", None)
         except ParseError as error:
             fault = error
         fault = fault or self._framer.fault
         if fault is not None:
             self._owner.broken(self, fault)
-            self._closing = True
+            self._close_gently()
+        elif not self._framer.pending:
+            self._read_due = None
+        elif whole or self._read_due is None:
+            # A busy peer's segments nearly always end within a message: each gets its own time.
+            self._read_due = self._clock() + self._limits.patience
+
+    def _close_gently(self) -> None:
+        """Closes once the peer has the answer.
+
+        Were the socket closed with octets unread, the system would reset the connection, and
+        the peer might lose the answer: so our end is closed, and what comes is thrown away.
+        """
+        self.closing = True
+        self._read_due = self._clock() + self._limits.linger
+        if self.connected and self.socket.fileno() >= 0:
             self.flush()
+
+    def _say_end(self) -> bool:
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._owner.closed(self, error.strerror or str(error))
             return False
-        if not self._framer.pending:
-            self.deadline = None
-        elif self.deadline is None:
-            self.deadline = now + PATIENCE
         return True
 
 

@@ -16,7 +16,12 @@ from picosip.v1 import (
     sdp_pb2,
 )
 from picosip_server.service.convert import parts
-from picosip_server.service.validate import ALWAYS_RESERVED, CONTACT_RESERVED, Check
+from picosip_server.service.validate import (
+    ALWAYS_RESERVED,
+    CONTACT_RESERVED,
+    REGISTER_RESERVED,
+    Check,
+)
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Body
 
@@ -168,7 +173,7 @@ def register(request: registration_pb.RegisterRequest) -> MakeCommand:
         if expires > _LONGEST_EXPIRES:
             check.fail("expires", f"must not be longer than {_LONGEST_EXPIRES} seconds")
     credentials = parts.credentials(check, request.credentials)
-    options = parts.options(check, request.options, CONTACT_RESERVED)
+    options = parts.options(check, request.options, REGISTER_RESERVED)
     labels = check.labels("labels", request.labels)
     check.done()
     return lambda token: commands.Register(

@@ -47,6 +47,7 @@ class Registration(TransactionUser):
         "_register",
         "_removing",
         "_service_route",
+        "_shortest",
         "_tag",
         "_unregisters",
         "_waiting",
@@ -64,6 +65,8 @@ class Registration(TransactionUser):
         self._auth = DigestClient(register.credentials) if register.credentials else None
         self._cseq = 0
         self._expires = register.expires
+        self._shortest = 0.0
+        """What the registrar's last 423 asked for."""
         self._granted = 0.0
         self._expire_time: float | None = None
         self._contacts: tuple[Address, ...] = register.contacts
@@ -122,18 +125,23 @@ class Registration(TransactionUser):
             self._unregister(now)
         return self.flush()
 
+    def abandon(self, now: float) -> list[Effect]:
+        """The server goes, and the registrar does not answer: over all the same."""
+        self._terminate(None, now)
+        return self.flush()
+
     def _send(self, expires: float, now: float) -> None:
         register = self._register
         routes = register.options.routes
         if not routes and self.context.outbound_proxy and register.options.next_hop is None:
             routes = (self.context.outbound_proxy,)
-        contacts = tuple(("Contact", str(contact)) for contact in register.contacts)
+        contacts = tuple(("Contact", str(each)) for each in self._wishes(expires))
         self._exchange = Exchange(
             self,
             Draft(
                 method="REGISTER",
                 # 10.2: the Request-URI names the registrar's domain, without a user.
-                target=register.registrar,
+                target=register.registrar.with_(user=None, password=None),
                 route_set=routes,
                 from_=str(register.aor.with_tag(self._tag)),
                 to=str(register.aor),
@@ -151,6 +159,23 @@ class Registration(TransactionUser):
             auth=self._auth,
         )
         self._exchange.start(now)
+
+    def _wishes(self, expires: float) -> tuple[Address, ...]:
+        """The contacts, with the intervals that they ask for by themselves.
+
+        10.2.1.1: a contact's own parameter wins over the Expires header; so it goes where the
+        binding is to go (10.2.2), and grows where the registrar wants more (10.2.8).
+        """
+        wishes = []
+        for contact in self._register.contacts:
+            own = _seconds(contact.params.get("expires"))
+            if expires == 0:
+                contact = replace(contact, params=contact.params.without("expires"))
+            elif own is not None and own < self._shortest:
+                params = contact.params.with_("expires", str(round(self._shortest)))
+                contact = replace(contact, params=params)
+            wishes.append(contact)
+        return tuple(wishes)
 
     def _next_cseq(self) -> int:
         # 10.2: one Call-ID and rising CSeq numbers for all REGISTERs to one registrar.
@@ -216,9 +241,12 @@ class Registration(TransactionUser):
     def _lengthen(self, response: Response) -> bool:
         """10.2.8: a 423 names the shortest interval that the registrar takes."""
         shortest = _seconds(response.headers.get("Min-Expires"))
-        if shortest is None or shortest <= self._expires:
+        wishes = [_seconds(each.params.get("expires")) for each in self._wishes(self._expires)]
+        wish = min((self._expires if each is None else each for each in wishes), default=None)
+        if shortest is None or shortest <= (self._expires if wish is None else wish):
             return False
-        self._expires = shortest
+        self._shortest = shortest
+        self._expires = max(self._expires, shortest)
         return True
 
     def _registered(self, exchange: Exchange, response: Response, now: float) -> None:

@@ -289,6 +289,6 @@ def test_the_server_stops(net: Simulation, host: Host, peer: Peer) -> None:
     assert ready == []
     peer.reply(bye, 200)
     net.run(0.1)
-    assert ready == [True]
+    assert ready == [True, True]
     causes = [event.termination.cause for event in host.of(events.CallEnded)]
     assert causes == [Cause.SERVER_SHUTDOWN] * 2

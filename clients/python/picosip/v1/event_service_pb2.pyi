@@ -161,7 +161,9 @@ class EventsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cursor(self) -> Global___Cursor:
-        """Everything up to here has been sent: the `after` of a resumed stream."""
+        """Everything up to here has been sent: the `after` of a resumed stream. Absent
+        while a snapshot in several responses is not complete.
+        """
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]: ...

@@ -69,7 +69,8 @@ class RegistrationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Unregister(self, request, context):
-        """Removes the binding (Expires: 0) and the resource.
+        """Removes the binding (Expires: 0) and the resource. The resource is gone
+        whatever the registrar answers; what it answered is the outcome.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class RegistrationServiceStub:
     Register: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.RegisterRequest, _registration_service_pb2.RegisterResponse]
     """Creates a registration and keeps it refreshed until Unregister."""
     Unregister: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.UnregisterRequest, _registration_service_pb2.UnregisterResponse]
-    """Removes the binding (Expires: 0) and the resource."""
+    """Removes the binding (Expires: 0) and the resource. The resource is gone
+    whatever the registrar answers; what it answered is the outcome.
+    """
     GetRegistration: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.GetRegistrationRequest, _registration_service_pb2.GetRegistrationResponse]
     ListRegistrations: _grpc.UnaryUnaryMultiCallable[_registration_service_pb2.ListRegistrationsRequest, _registration_service_pb2.ListRegistrationsResponse]
 
@@ -48,7 +50,9 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     Register: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.RegisterRequest, _registration_service_pb2.RegisterResponse]  # type: ignore[assignment]
     """Creates a registration and keeps it refreshed until Unregister."""
     Unregister: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.UnregisterRequest, _registration_service_pb2.UnregisterResponse]  # type: ignore[assignment]
-    """Removes the binding (Expires: 0) and the resource."""
+    """Removes the binding (Expires: 0) and the resource. The resource is gone
+    whatever the registrar answers; what it answered is the outcome.
+    """
     GetRegistration: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.GetRegistrationRequest, _registration_service_pb2.GetRegistrationResponse]  # type: ignore[assignment]
     ListRegistrations: _aio.UnaryUnaryMultiCallable[_registration_service_pb2.ListRegistrationsRequest, _registration_service_pb2.ListRegistrationsResponse]  # type: ignore[assignment]
 
@@ -69,7 +73,9 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registration_service_pb2.UnregisterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registration_service_pb2.UnregisterResponse, _abc.Awaitable[_registration_service_pb2.UnregisterResponse]]:
-        """Removes the binding (Expires: 0) and the resource."""
+        """Removes the binding (Expires: 0) and the resource. The resource is gone
+        whatever the registrar answers; what it answered is the outcome.
+        """
 
     @_abc_1.abstractmethod
     def GetRegistration(

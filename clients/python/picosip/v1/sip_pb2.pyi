@@ -268,7 +268,9 @@ class SipMessage(_message.Message):
     @_builtins.property
     def body(self) -> Global___Body: ...
     @_builtins.property
-    def local(self) -> Global___Endpoint: ...
+    def local(self) -> Global___Endpoint:
+        """Where it passed; set in a trace."""
+
     @_builtins.property
     def remote(self) -> Global___Endpoint: ...
     def __init__(

@@ -111,7 +111,7 @@ class Call(TransactionUser, ABC):
             name=self.name,
             state=self.state,
             direction=self.DIRECTION,
-            from_address=self._from,
+            from_address=_untagged(self._from),
             to_address=self._to,
             request_uri=self._request_uri,
             sip_call_id=self.call_id,
@@ -233,6 +233,11 @@ class Call(TransactionUser, ABC):
             self.end_by_us(commands.Hangup(token=None, name=self.name, status=503), now)
         return self.flush()
 
+    def abandon(self, now: float) -> list[Effect]:
+        """The server goes, and the far end does not answer: over all the same."""
+        self.end(Termination(cause=Cause.SERVER_SHUTDOWN), now)
+        return self.flush()
+
     # BYE, from us.
 
     def send_byes(self, cause: Cause, headers: tuple[tuple[str, str], ...], now: float) -> None:
@@ -321,8 +326,9 @@ class Call(TransactionUser, ABC):
 
     def ended_failure(self, termination: Termination) -> Failure:
         """For commands that the end of the call overtakes."""
+        timeout = termination.cause is Cause.TIMEOUT
         return Failure(
-            kind=FailureKind.ENDED,
+            kind=FailureKind.TIMEOUT if timeout else FailureKind.ENDED,
             detail=f"{self.name} ended ({termination.cause.name}) before this was done",
             status=termination.status,
             reason=termination.reason,
@@ -419,3 +425,8 @@ class Call(TransactionUser, ABC):
         """The far end has ended the last dialog of the call (15.1.2)."""
         reasons = tuple(bye.headers.get_all("Reason"))
         self.end(Termination(cause=Cause.REMOTE_HANGUP, reasons=reasons), now, message=bye)
+
+
+def _untagged(address: Address) -> Address:
+    """Whom it names: the tag names the dialog, and has a place of its own."""
+    return replace(address, params=address.params.without("tag"))

@@ -19,11 +19,10 @@ from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.events import CallAnswered, CallReceived
 from picosip_server.sip.ua.failures import invalid
 from picosip_server.sip.ua.inspect import capability_headers
-from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.snapshots import CallState, Cause, Termination
 from picosip_server.sip.ua.user import Serving
 
-RETRY_AFTER_SILENCE = 10
+RETRY_LATER = Options(headers=(("Retry-After", "10"),))
 """Seconds in Retry-After where no application took the call."""
 
 
@@ -246,16 +245,19 @@ class IncomingCall(RingingCall):
             message=message,
         )
 
+    def shut_down(self, now: float) -> list[Effect]:
+        """The server stops: whoever rings may try again elsewhere, or later."""
+        if self.state not in UNANSWERED:
+            return super().shut_down(now)
+        self._refuse(503, "", RETRY_LATER, now, Cause.SERVER_SHUTDOWN)
+        return self.flush()
+
     def on_end(self, termination: Termination, now: float) -> None:
         """Tells an Answer that will not see its ACK."""
         self._reliable.stop()
         if self._queued_answer is not None:
             self._answers.append(self._queued_answer.token)
-        if termination.cause is Cause.TIMEOUT:
-            detail = "the far end sent no ACK, or no PRACK, in time"
-            failure = Failure(kind=FailureKind.TIMEOUT, detail=detail)
-        else:
-            failure = self.ended_failure(termination)
+        failure = self.ended_failure(termination)
         for token in self._answers:
             self.fail(token, failure)
         self._answers.clear()
@@ -273,8 +275,7 @@ class IncomingCall(RingingCall):
         if alarm == "2xx":
             self._repeat_accepted(now)
         elif alarm in ("attach", "answer"):
-            retry = Options(headers=(("Retry-After", str(RETRY_AFTER_SILENCE)),))
-            self._refuse(480, "", retry, now, Cause.TIMEOUT)
+            self._refuse(480, "", RETRY_LATER, now, Cause.TIMEOUT)
         elif alarm == "extend":
             assert self._progress is not None
             self._send_progress(self._progress, now)

@@ -1,0 +1,127 @@
+"""Commands in: to the user that they name, or to a new one."""
+
+from __future__ import annotations
+
+from picosip_server.engine.accounts import Account, Accounts
+from picosip_server.engine.admission import Admission
+from picosip_server.engine.identity import RandomIdentity
+from picosip_server.engine.population import Population
+from picosip_server.sip.dialog import plan
+from picosip_server.sip.errors import LocalProtocolError
+from picosip_server.sip.ua import commands
+from picosip_server.sip.ua.call.outgoing import OutgoingCall
+from picosip_server.sip.ua.commands import Command
+from picosip_server.sip.ua.context import Context
+from picosip_server.sip.ua.failures import invalid, not_found
+from picosip_server.sip.ua.outgoing_request import OutgoingRequestUser
+from picosip_server.sip.ua.pending import request_key
+from picosip_server.sip.ua.registration import Registration
+from picosip_server.sip.ua.user import TransactionUser
+from picosip_server.sip.uri import Uri
+
+Creation = commands.Invite | commands.Register | commands.Ping
+"""Commands that make something new."""
+
+
+class Orders:
+    """What happens to the commands that one worker is given."""
+
+    def __init__(
+        self,
+        population: Population,
+        admission: Admission,
+        context: Context,
+        *,
+        identity: RandomIdentity,
+        accounts: Accounts,
+    ) -> None:
+        self._population = population
+        self._admission = admission
+        self._context = context
+        self._identity = identity
+        self._accounts = accounts
+
+    def submit(self, command: Command, now: float, call_id: str) -> None:
+        """Has a command carried out; ``call_id`` is for those that make something new."""
+        try:
+            if isinstance(command, Creation):
+                self._create(command, now, call_id)
+            else:
+                self._pass_on(command, now)
+        except LocalProtocolError as error:
+            self._population.fail(command.token, invalid("options", str(error)))
+
+    def _pass_on(self, command: Command, now: float) -> None:
+        population = self._population
+        user: TransactionUser | None
+        if isinstance(command, commands.CallCommand):
+            user, name = population.calls.get(command.name), command.name
+        elif isinstance(command, commands.RegistrationCommand):
+            user, name = population.registrations.get(command.name), command.name
+        else:
+            assert isinstance(command, commands.Respond)
+            user, name = population.routes.get(request_key(command.name)), command.name
+        if user is None:
+            population.fail(command.token, not_found(name))
+        else:
+            population.run(user, user.command(command, now), now)
+
+    def _create(self, command: Creation, now: float, call_id: str) -> None:
+        failure = self._admission.refuse_command(command)
+        if failure is not None:
+            self._population.fail(command.token, failure)
+            return
+        if isinstance(command, commands.Invite):
+            command = self._accounts.complete(command)
+        field, target = _target(command)
+        options = command.options
+        if options.routes:
+            # Read here, before anything exists, in case they cannot be.
+            plan(target, options.routes)
+        elif not (target.is_sip or options.next_hop or self._context.outbound_proxy):
+            detail = (
+                f"{target} says not where to send to: give a SIP URI, a route, a next hop, "
+                "or the server an outbound proxy"
+            )
+            self._population.fail(command.token, invalid(field, detail))
+            return
+        if isinstance(command, commands.Invite):
+            self._call(command, now, call_id)
+        elif isinstance(command, commands.Register):
+            self._register(command, now, call_id)
+        else:
+            ping = OutgoingRequestUser(
+                self._context,
+                command.token,
+                uri=command.uri,
+                from_address=command.from_address,
+                options=command.options,
+                call_id=call_id,
+            )
+            self._population.run(ping, ping.start(now), now)
+
+    def _call(self, invite: commands.Invite, now: float, call_id: str) -> None:
+        name = self._identity.call_name()
+        call = OutgoingCall(name, self._context, invite, call_id=call_id, now=now)
+        self._population.calls[name] = call
+        call.start(now)
+        self._population.run(call, call.flush(), now)
+
+    def _register(self, register: commands.Register, now: float, call_id: str) -> None:
+        name = self._identity.registration_name()
+        registration = Registration(name, self._context, register, call_id=call_id)
+        self._population.registrations[name] = registration
+        account = Account(registration=name, credentials=register.credentials)
+        self._accounts.put(register.aor.uri.aor, account)
+        self._population.run(registration, registration.start(now), now)
+
+
+def _target(command: Creation) -> tuple[str, Uri]:
+    """Where a command's message is to arrive in the end, and the field that says so."""
+    if isinstance(command, commands.Invite):
+        if command.request_uri is not None:
+            return "request_uri", command.request_uri
+        return "to_address.uri", command.to_address.uri
+    if isinstance(command, commands.Register):
+        return "registrar_uri", command.registrar
+    return "uri", command.uri

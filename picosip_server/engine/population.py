@@ -1,0 +1,188 @@
+"""All users of one worker: how messages find them, when they wake, and what they have done."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable
+
+from picosip_server.engine import tracing
+from picosip_server.engine.accounts import Accounts
+from picosip_server.engine.network import Network, Sender, Source, Ticket, Unreachable
+from picosip_server.engine.snapshot import Snapshot
+from picosip_server.engine.stats import EngineStats
+from picosip_server.engine.timer_queue import TimerQueue
+from picosip_server.sip.hop import Hop
+from picosip_server.sip.message import Message, Response
+from picosip_server.sip.ua.call.base import Call
+from picosip_server.sip.ua.effects import Bind, Effect, Locate, Transmit, Unbind
+from picosip_server.sip.ua.events import RegistrationChanged
+from picosip_server.sip.ua.keys import is_transaction
+from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
+from picosip_server.sip.ua.registration import Registration
+from picosip_server.sip.ua.snapshots import RegistrationState
+from picosip_server.sip.ua.user import TransactionUser
+
+
+class Population:
+    """Carries out the effects of users, and forgets those that have none left to come."""
+
+    def __init__(self, network: Network, accounts: Accounts, worker: int) -> None:
+        self._network = network
+        self._accounts = accounts
+        self._worker = worker
+        self.routes: dict[Hashable, TransactionUser] = {}
+        self.calls: dict[str, Call] = {}
+        self.registrations: dict[str, Registration] = {}
+        self.timers = TimerQueue()
+        self.counters: dict[str, int] = defaultdict(int)
+        self.outbox: list[Output] = []
+        self.tracing = False
+        self._waiting_for_end: list[Callable[[], None]] = []
+
+    def run(self, user: TransactionUser, effects: list[Effect], now: float) -> None:
+        """Carries out what a user wants, and what follows from it."""
+        queue = deque(effects)
+        while queue:
+            effect = queue.popleft()
+            if isinstance(effect, Transmit):
+                queue.extend(self._transmit(user, effect, now))
+            elif isinstance(effect, Occurred | Completed | Failed | Traced):
+                self._output(effect)
+            elif isinstance(effect, Bind):
+                self.routes[effect.key] = user
+            elif isinstance(effect, Unbind):
+                if self.routes.get(effect.key) is user:
+                    del self.routes[effect.key]
+            else:
+                queue.extend(self._locate(user, effect, now))
+        if user.over:
+            self._forget_name(user)
+        if user.finished:
+            self.timers.forget(user)
+        else:
+            self.timers.schedule(user)
+
+    def timeout(self, now: float) -> None:
+        """Lets everything that is due happen."""
+        for user in self.timers.due(now):
+            self.run(user, user.timeout(now), now)
+
+    def send_stateless(self, response: Response, hop: Hop, now: float) -> None:
+        """Sends a response that no user stands behind."""
+        self._transmit(None, Transmit(hop, response.encode(), response), now)
+
+    def fail(self, token: Hashable, failure: Failure) -> None:
+        """A command came to nothing before it reached a user."""
+        self.outbox.append(Failed(token=token, failure=failure))
+
+    def trace(
+        self,
+        message: Message,
+        data: bytes,
+        source: Source,
+        user: TransactionUser | None,
+        now: float,
+        *,
+        again: bool = False,
+    ) -> None:
+        """A message came in, and this is whose it is; noted where somebody traces."""
+        if self.tracing:
+            resource = user.name if user is not None else ""
+            self.outbox.append(tracing.received(message, data, source, resource, now, again=again))
+
+    def _output(self, output: Output) -> None:
+        if isinstance(output, Occurred) and isinstance(output.event, RegistrationChanged):
+            registration = output.event.registration
+            aor = registration.aor.uri.aor
+            if registration.state is RegistrationState.TERMINATED:
+                self._accounts.drop(aor, registration.name)
+            elif registration.state is RegistrationState.ACTIVE:
+                self._accounts.route(aor, registration.name, registration.service_route)
+        self.outbox.append(output)
+
+    def _locate(self, user: TransactionUser, effect: Locate, now: float) -> list[Effect]:
+        try:
+            hops = self._network.locate(effect.target, Ticket(user, effect.ticket))
+        except Unreachable as error:
+            return user.not_located(effect.ticket, str(error), now)
+        return [] if hops is None else user.located(effect.ticket, hops, now)
+
+    def _transmit(self, user: TransactionUser | None, effect: Transmit, now: float) -> list[Effect]:
+        counters = self.counters
+        counters["messages_sent"] += 1
+        if effect.retransmission:
+            counters["retransmissions_sent"] += 1
+        if isinstance(effect.message, Response):
+            counters[f"responses_sent_{effect.message.status // 100}xx"] += 1
+        if self.tracing:
+            resource = user.name if user is not None else ""
+            self.outbox.append(tracing.sent(effect, resource, now))
+        sender = Sender(user, effect.key, self._worker) if user is not None else None
+        try:
+            self._network.send(effect.hop, effect.data, sender)
+        except Unreachable as error:
+            counters["transport_failures"] += 1
+            if user is not None:
+                return user.transport_failed(effect.key, str(error), now)
+        return []
+
+    # The end of users.
+
+    def _forget_name(self, user: TransactionUser) -> None:
+        if isinstance(user, Call):
+            self.calls.pop(user.name, None)
+        elif isinstance(user, Registration):
+            self.registrations.pop(user.name, None)
+        else:
+            return
+        self._check_ended()
+
+    def end_all(self, ended: Callable[[], None], now: float) -> None:
+        """Ends all calls and registrations; ``ended`` is called when the last one is gone."""
+        for registration in list(self.registrations.values()):
+            self.run(registration, registration.shut_down(now), now)
+        for call in list(self.calls.values()):
+            self.run(call, call.shut_down(now), now)
+        self._waiting_for_end.append(ended)
+        self._check_ended()
+
+    def abandon_all(self, now: float) -> None:
+        """Ends what is left at once: nobody answers, and the server goes."""
+        for registration in list(self.registrations.values()):
+            self.run(registration, registration.abandon(now), now)
+        for call in list(self.calls.values()):
+            self.run(call, call.abandon(now), now)
+
+    def _check_ended(self) -> None:
+        if not self.calls and not self.registrations:
+            waiting, self._waiting_for_end = self._waiting_for_end, []
+            for ended in waiting:
+                ended()
+
+    # Figures.
+
+    def snapshot(self) -> Snapshot:
+        """All that lives."""
+        return Snapshot(
+            calls=tuple(call.snapshot() for call in self.calls.values()),
+            registrations=tuple(each.snapshot() for each in self.registrations.values()),
+        )
+
+    def stats(self) -> EngineStats:
+        """How much lives, and totals. Read from other threads: each figure is right, their
+        sum of one moment only roughly."""
+        by_state: dict[str, int] = defaultdict(int)
+        for call in list(self.calls.values()):
+            by_state[call.state.name.lower()] += 1
+        return EngineStats(
+            active_calls=len(self.calls),
+            active_registrations=len(self.registrations),
+            active_transactions=sum(map(is_transaction, list(self.routes))),
+            calls_by_state=dict(by_state),
+            counters=dict(self.counters),
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing at all is left: no user, no routing key, no timer that matters."""
+        return not (self.calls or self.registrations or self.routes) and self.timers.idle

@@ -1,0 +1,197 @@
+"""Messages in: to the user that they are for, or to a new one, or answered without any."""
+
+from __future__ import annotations
+
+import secrets
+
+from picosip_server.engine.admission import Admission
+from picosip_server.engine.audience import Audience, Nobody
+from picosip_server.engine.complaints import Complaints
+from picosip_server.engine.config import EngineConfig
+from picosip_server.engine.gate import Gate
+from picosip_server.engine.identity import RandomIdentity
+from picosip_server.engine.intake import (
+    answer_to_faulty,
+    check,
+    stamp,
+    stateless_response,
+    way_back,
+)
+from picosip_server.engine.network import Source
+from picosip_server.engine.population import Population
+from picosip_server.sip.errors import ParseError, RemoteProtocolError
+from picosip_server.sip.hop import Hop
+from picosip_server.sip.message import Request, Response
+from picosip_server.sip.parse import parse
+from picosip_server.sip.ua import inspect
+from picosip_server.sip.ua.call.base import Call
+from picosip_server.sip.ua.call.incoming import IncomingCall
+from picosip_server.sip.ua.context import Context
+from picosip_server.sip.ua.incoming_request import IncomingRequestUser
+from picosip_server.sip.ua.inspect import Refusal
+from picosip_server.sip.ua.keys import dialog_key, merge_key, response_key, server_key
+
+
+class Reception:
+    """What happens to the octets that one worker receives."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        population: Population,
+        admission: Admission,
+        context: Context,
+        *,
+        identity: RandomIdentity,
+        gate: Gate,
+        complaints: Complaints,
+    ) -> None:
+        self._accept = config.accept
+        self._population = population
+        self._admission = admission
+        self._context = context
+        self._identity = identity
+        self._gate = gate
+        self._complaints = complaints
+        self._secret = secrets.token_bytes(16)
+        self.audience: Audience = Nobody()
+
+    def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
+        """A datagram, or one frame of a stream."""
+        self._population.counters["messages_received"] += 1
+        try:
+            message = parse(data, stream=stream)
+        except ParseError as error:
+            self.faulty(error, source, now)
+            return
+        try:
+            check(message)
+        except RemoteProtocolError as error:
+            request = message if isinstance(message, Request) else None
+            self.faulty(ParseError(str(error), error.status, request=request), source, now)
+            return
+        if isinstance(message, Response):
+            self._response(message, data, source, now)
+        else:
+            self._request(message, data, source, now)
+
+    def faulty(self, error: ParseError, source: Source, now: float) -> None:
+        """Octets that are no valid message: answered if they can be, and counted."""
+        self._population.counters["parse_errors"] += 1
+        self._complaints.about(
+            source.host, now, "bad message", fault=str(error), status=error.status
+        )
+        request = error.request
+        if request is None:
+            return
+        try:
+            stamp(request, source)
+            hop = way_back(request, source)
+        except RemoteProtocolError:
+            # Its Via cannot be read: there is no way back (RFC 3261 section 18.2.2).
+            return
+        response = answer_to_faulty(request, error.status, str(error), self._secret)
+        if response is not None:
+            self._population.send_stateless(response, hop, now)
+
+    def _response(self, response: Response, data: bytes, source: Source, now: float) -> None:
+        population = self._population
+        population.counters[f"responses_received_{response.status // 100}xx"] += 1
+        user = None
+        # 8.1.3.3: a response with a second Via is not for us.
+        if len(response.headers.elements("Via")) == 1:
+            user = population.routes.get(response_key(response))
+        population.trace(response, data, source, user, now)
+        if user is None:
+            population.counters["responses_unmatched"] += 1
+            return
+        population.run(user, user.receive_response(response_key(response), response, now), now)
+
+    def _request(self, request: Request, data: bytes, source: Source, now: float) -> None:
+        stamp(request, source)
+        hop = way_back(request, source)
+        population = self._population
+        method = request.method
+        key = server_key(request)
+        user = population.routes.get(key)
+        if user is not None:
+            again = method != "ACK"
+            if again:
+                population.counters["retransmissions_received"] += 1
+            population.trace(request, data, source, user, now, again=again)
+            population.run(user, user.receive_again(key, request, now), now)
+        elif method == "CANCEL":
+            self._cancel(request, data, source, hop, now)
+        elif request.to.tag:
+            self._in_dialog(request, data, source, hop, now)
+        elif method == "ACK":
+            population.trace(request, data, source, None, now)
+            population.counters["acks_unmatched"] += 1
+        else:
+            self._outside(request, data, source, hop, now)
+
+    def _cancel(self, request: Request, data: bytes, source: Source, hop: Hop, now: float) -> None:
+        key = server_key(request, "INVITE")
+        user = self._population.routes.get(key)
+        self._population.trace(request, data, source, user, now)
+        if user is None:
+            self._refuse(request, hop, Refusal(481), now)
+        else:
+            self._population.run(user, user.receive_cancel(key, request, hop, now), now)
+
+    def _in_dialog(
+        self, request: Request, data: bytes, source: Source, hop: Hop, now: float
+    ) -> None:
+        call = self._population.routes.get(dialog_key(request.call_id, request.to.tag))
+        self._population.trace(request, data, source, call, now)
+        if isinstance(call, Call):
+            self._population.run(call, call.receive_request(request, hop, now), now)
+        elif request.method != "ACK":
+            # 12.2.2: a request of a dialog that does not exist.
+            self._refuse(request, hop, Refusal(481), now)
+
+    def _outside(self, request: Request, data: bytes, source: Source, hop: Hop, now: float) -> None:
+        method = request.method
+        claimed = method != "INVITE" and self.audience.claims(method)
+        who = ""
+        try:
+            refusal = self._admission.refuse_request(request)
+            refusal = refusal or inspect.refuse_method(request, claimed)
+            if refusal is None:
+                who, refusal = self._gate.check(request, now)
+            refusal = refusal or self._inspect(request, claimed)
+        except RemoteProtocolError as error:
+            self.faulty(ParseError(str(error), error.status, request=request), source, now)
+            return
+        if refusal is None and not claimed and method != "INVITE":
+            refusal = Refusal(200, tuple(inspect.option_answer(self._accept)))
+        if refusal is not None:
+            self._population.trace(request, data, source, None, now)
+            self._refuse(request, hop, refusal, now)
+            return
+        user: IncomingCall | IncomingRequestUser
+        if method == "INVITE":
+            name = self._identity.call_name()
+            user = IncomingCall(name, self._context, request, hop, now, authenticated_user=who)
+            self._population.calls[name] = user
+            user.start(now)
+            effects = user.flush()
+        else:
+            user = IncomingRequestUser(self._context)
+            effects = user.hand_over(request, hop, now, authenticated_user=who)
+        self._population.trace(request, data, source, user, now)
+        self._population.run(user, effects, now)
+
+    def _inspect(self, request: Request, claimed: bool) -> Refusal | None:
+        refusal = inspect.refuse_uri(request)
+        if refusal is None and merge_key(request) in self._population.routes:
+            # 8.2.2.2: the same request by another way.
+            refusal = Refusal(482)
+        refusal = refusal or inspect.refuse_extensions(request, claimed)
+        if refusal is None and request.method == "INVITE":
+            refusal = inspect.refuse_invite(request, self._accept)
+        return refusal
+
+    def _refuse(self, request: Request, hop: Hop, refusal: Refusal, now: float) -> None:
+        response = stateless_response(request, refusal.status, self._secret, refusal.headers)
+        self._population.send_stateless(response, hop, now)

@@ -1,0 +1,66 @@
+"""When which user wants to be woken: one entry a user."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from picosip_server.sip.ua.user import TransactionUser
+
+FEW = 1000
+"""Entries that nobody needs any more and that are kept all the same."""
+
+
+class TimerQueue:
+    """A heap of deadlines. The one in force for a user is noted in ``user.scheduled``."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, TransactionUser]] = []
+        self._count = 0
+        self._stale = 0
+
+    def deadline(self) -> float | None:
+        """The earliest entry."""
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: float) -> Iterator[TransactionUser]:
+        """Takes out those whose time has come, earliest first."""
+        while self._heap and self._heap[0][0] <= now:
+            deadline, _, user = heapq.heappop(self._heap)
+            if user.scheduled != deadline:
+                self._stale -= 1
+                continue
+            user.scheduled = None
+            yield user
+
+    def schedule(self, user: TransactionUser) -> None:
+        """Notes the user's present deadline.
+
+        A later deadline than the one noted waits for that one to come up: most timers are
+        taken back long before they fire, and need no work then.
+        """
+        deadline = user.deadline()
+        if deadline is None:
+            self.forget(user)
+        elif user.scheduled is None or deadline < user.scheduled:
+            self.forget(user)
+            user.scheduled = deadline
+            self._count += 1
+            heapq.heappush(self._heap, (deadline, self._count, user))
+
+    def forget(self, user: TransactionUser) -> None:
+        """Leaves a user's entry in the heap to be passed over, unless those get too many: the
+        entry of a call that was to last for hours at most would keep it for hours."""
+        if user.scheduled is None:
+            return
+        user.scheduled = None
+        self._stale += 1
+        if self._stale > max(FEW, len(self._heap) // 2):
+            self._heap = [each for each in self._heap if each[2].scheduled == each[0]]
+            heapq.heapify(self._heap)
+            self._stale = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for anything."""
+        return not any(user.scheduled == deadline for deadline, _, user in self._heap)

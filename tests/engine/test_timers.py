@@ -1,0 +1,40 @@
+"""What the core remembers of timers that nobody needs any more."""
+
+from __future__ import annotations
+
+import gc
+
+from picosip_server.sip.ua import commands, events
+from picosip_server.sip.ua.call.outgoing import OutgoingCall
+from picosip_server.sip.ua.commands import Policy
+from tests.engine.memory import Simulation
+
+
+def test_calls_that_ended_are_forgotten_long_before_their_longest_timer() -> None:
+    simulation = Simulation()
+    caller, callee = simulation.host("10.0.0.1"), simulation.host("10.0.0.2")
+
+    def answer(event: events.Event) -> None:
+        if isinstance(event, events.CallReceived):
+            callee.answer(event.resource)
+
+    callee.on_event = answer
+    for _ in range(8):
+        for _ in range(200):
+            # A day at most; but all of them end within two minutes.
+            caller.invite("sip:piet@10.0.0.2", policy=Policy(max_duration=86_400.0))
+        # By now the day's end is all that they wait for.
+        simulation.run(60.0)
+        for event in caller.of(events.CallConfirmed):
+            caller.on_call(commands.Hangup, event.resource)
+        simulation.run(60.0)
+        assert caller.core.idle
+        caller.events.clear()
+        callee.events.clear()
+    gc.collect()
+    calls = sum(isinstance(each, OutgoingCall) for each in gc.get_objects())
+    assert calls <= 1001
+    # Nor does the heap lose what is needed.
+    caller.invite("sip:piet@10.0.0.2", policy=Policy(max_duration=86_400.0))
+    simulation.run(86_500.0)
+    assert len(caller.of(events.CallEnded)) == 1
