@@ -209,7 +209,11 @@ def test_all_of_one_call_id_meet_on_one_worker() -> None:
         # The last two were retransmissions of the first.
         agent.wait_counter("retransmissions_received", 16)
         agent.wait(events.CallEnded, 8)
-        assert agent.counter("responses_sent_4xx") == 8
+        counters = agent.engine.stats().counters
+        # One 487 a call. Nobody acknowledges them here, so that timer G may repeat some; the other
+        # repetitions are the answers to the repeated CANCELs.
+        repeated = counters["retransmissions_sent"] - 16
+        assert counters["responses_sent_4xx"] - repeated == 8
 
 
 def test_no_datagram_keeps_the_threads_busy() -> None:
