@@ -16,6 +16,8 @@ from tests.engine.probe import FAR, Server
 def test_what_does_not_answer_is_abandoned_in_the_end() -> None:
     """The application hears of each end even so."""
     server = Server()
+    server.invite(f"sip:a@{FAR}")
+    server.reply(200, ("Contact", f"<sip:a@{FAR}>"))
     server.invite("sip:a@10.0.0.9")
     server.submit(
         lambda token: commands.Register(
@@ -30,10 +32,15 @@ def test_what_does_not_answer_is_abandoned_in_the_end() -> None:
     server.core.abandon_all(server.simulation.now)
     server.collect()
     assert ended == [True]
-    (end,) = server.of(events.CallEnded)
-    assert end.termination.cause is Cause.SERVER_SHUTDOWN
+    causes = [each.termination.cause for each in server.of(events.CallEnded)]
+    assert causes == [Cause.SERVER_SHUTDOWN] * 2
     (*_, last) = server.of(events.RegistrationChanged)
     assert last.registration.state is RegistrationState.TERMINATED
+    # And of no second one, when the requests that were under way would have timed out.
+    told = len(server.events)
+    server.later(100)
+    assert len(server.events) == told
+    assert server.core.idle
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,19 @@ def test_whoever_waits_for_the_end_of_all_calls_is_told() -> None:
         assert agent.result("nothing left") is None
 
 
+def test_calls_that_nobody_answers_end_when_they_are_abandoned() -> None:
+    with Agent("udp", workers=2) as agent, UdpPeer(agent.address()) as peer:
+        for _ in range(4):
+            agent.invite(peer.uri())
+        agent.engine.end_all_calls("all")
+        agent.engine.abandon_all()
+        assert agent.result("all") is None
+        ends = agent.of(events.CallEnded)
+        assert [end.termination.cause for end in ends] == [Cause.SERVER_SHUTDOWN] * 4
+        agent.wait_empty()
+        assert len(agent.of(events.CallEnded)) == 4
+
+
 def test_a_snapshot_has_what_lives() -> None:
     with Agent("udp", workers=2) as agent, UdpPeer(agent.address()) as peer:
         assert agent.snapshot().calls == ()

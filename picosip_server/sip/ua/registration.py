@@ -127,6 +127,7 @@ class Registration(TransactionUser):
 
     def abandon(self, now: float) -> list[Effect]:
         """The server goes, and the registrar does not answer: over all the same."""
+        self.forsake()
         self._terminate(None, now)
         return self.flush()
 

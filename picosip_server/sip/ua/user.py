@@ -297,6 +297,12 @@ class TransactionUser:
         self._attempts[key] = attempt
         self.bind(key)
 
+    def forsake(self) -> None:
+        """Drops all requests of its own that are under way: nobody hears how they end."""
+        for key in list(self._attempts):
+            self.dismiss(key)
+        self._located.clear()
+
     def dismiss(self, key: Hashable) -> None:
         """Forgets a client transaction."""
         if self._attempts.pop(key, None) is not None:

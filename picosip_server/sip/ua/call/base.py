@@ -235,6 +235,7 @@ class Call(TransactionUser, ABC):
 
     def abandon(self, now: float) -> list[Effect]:
         """The server goes, and the far end does not answer: over all the same."""
+        self.forsake()
         self.end(Termination(cause=Cause.SERVER_SHUTDOWN), now)
         return self.flush()
 
