@@ -1,11 +1,15 @@
-"""What a registration lends to the calls of its address of record."""
+"""What a registration lends to the calls and requests of its address of record."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import TypeVar
 
-from picosip_server.sip.ua.commands import Credentials, Invite
+from picosip_server.sip.ua.commands import Credentials, Invite, Transact
+
+Sending = TypeVar("Sending", bound=Invite | Transact)
+"""What has a sender whose registration may know more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +53,19 @@ class Accounts:
             if not accounts:
                 self._accounts.pop(aor, None)
 
-    def complete(self, invite: Invite) -> Invite:
-        """The Invite with what its caller's registration knows and it does not say itself."""
+    def complete(self, command: Sending) -> Sending:
+        """The command with what its sender's registration knows and it does not say itself."""
         with self._lock:
-            accounts = self._accounts.get(invite.from_address.uri.aor)
+            accounts = self._accounts.get(command.from_address.uri.aor)
             account = next(reversed(accounts.values())) if accounts else None
         if account is None:
-            return invite
-        if account.credentials and not invite.credentials:
-            invite = replace(invite, credentials=account.credentials)
-        options = invite.options
-        if account.service_route and not options.routes and options.next_hop is None:
-            invite = replace(invite, options=replace(options, routes=account.service_route))
-        return invite
+            return command
+        if account.credentials and not command.credentials:
+            command = replace(command, credentials=account.credentials)
+        options = command.options
+        # RFC 3608 section 5: the route is for requests other than REGISTER.
+        registers = isinstance(command, Transact) and command.method == "REGISTER"
+        routed = options.routes or options.next_hop is not None
+        if account.service_route and not routed and not registers:
+            command = replace(command, options=replace(options, routes=account.service_route))
+        return command

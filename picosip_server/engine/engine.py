@@ -14,6 +14,7 @@ from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.core import Core
 from picosip_server.engine.gate import Gate
 from picosip_server.engine.identity import new_call_id, worker_for, worker_of
+from picosip_server.engine.orders import Creation
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
 from picosip_server.engine.transport.sockets import Sockets, WorkerNetwork
@@ -96,7 +97,7 @@ class Engine:
         """Hands a command over; answered by one ``Completed`` or ``Failed`` with its token."""
         count = len(self._workers)
         call_id = ""
-        if isinstance(command, commands.Invite | commands.Register | commands.Ping):
+        if isinstance(command, Creation):
             call_id = new_call_id()
             worker = self._workers[worker_for(call_id, count)]
         else:

@@ -13,13 +13,13 @@ from picosip_server.sip.ua.call.outgoing import OutgoingCall
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.failures import invalid, not_found
-from picosip_server.sip.ua.outgoing_request import OutgoingRequestUser
+from picosip_server.sip.ua.outgoing_request import OutgoingRequestUser, options_request
 from picosip_server.sip.ua.pending import request_key
 from picosip_server.sip.ua.registration import Registration
 from picosip_server.sip.ua.user import TransactionUser
 from picosip_server.sip.uri import Uri
 
-Creation = commands.Invite | commands.Register | commands.Ping
+Creation = commands.Invite | commands.Register | commands.Ping | commands.Transact
 """Commands that make something new."""
 
 
@@ -71,7 +71,9 @@ class Orders:
         if failure is not None:
             self._population.fail(command.token, failure)
             return
-        if isinstance(command, commands.Invite):
+        if isinstance(command, commands.Ping):
+            command = options_request(command)
+        if isinstance(command, commands.Invite | commands.Transact):
             command = self._accounts.complete(command)
         field, target = _target(command)
         options = command.options
@@ -90,15 +92,8 @@ class Orders:
         elif isinstance(command, commands.Register):
             self._register(command, now, call_id)
         else:
-            ping = OutgoingRequestUser(
-                self._context,
-                command.token,
-                uri=command.uri,
-                from_address=command.from_address,
-                options=command.options,
-                call_id=call_id,
-            )
-            self._population.run(ping, ping.start(now), now)
+            request = OutgoingRequestUser(self._context, command, call_id=call_id)
+            self._population.run(request, request.start(now), now)
 
     def _call(self, invite: commands.Invite, now: float, call_id: str) -> None:
         name = self._identity.call_name()
@@ -116,7 +111,7 @@ class Orders:
         self._population.run(registration, registration.start(now), now)
 
 
-def _target(command: Creation) -> tuple[str, Uri]:
+def _target(command: commands.Invite | commands.Register | commands.Transact) -> tuple[str, Uri]:
     """Where a command's message is to arrive in the end, and the field that says so."""
     if isinstance(command, commands.Invite):
         if command.request_uri is not None:

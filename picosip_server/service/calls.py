@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from types import NoneType
 from typing import Any, NoReturn
 
 from picosip.v1 import call_service_pb2 as pb, call_service_pb2_grpc as pb_grpc
 from picosip_server.service import errors
 from picosip_server.service.backend import Backend
 from picosip_server.service.bridge import OnCreated
-from picosip_server.service.convert import commands, resources
+from picosip_server.service.convert import commands, requests, resources
 from picosip_server.service.convert.commands import MakeCommand
 from picosip_server.service.paging import Page
 from picosip_server.service.validate import Check
@@ -117,9 +118,16 @@ class CallService(pb_grpc.CallServiceServicer):
         """Not there yet."""
         raise errors.unimplemented("CallService.Transfer")
 
-    async def SendDtmf(self, request: pb.SendDtmfRequest, context: object) -> NoReturn:
-        """Not there yet."""
-        raise errors.unimplemented("CallService.SendDtmf")
+    async def SendDtmf(self, request: pb.SendDtmfRequest, context: object) -> pb.SendDtmfResponse:
+        """Digits, an INFO each; returns when the last one was taken."""
+        make = requests.send_dtmf(request)
+        await self._backend.once(
+            "SendDtmf",
+            request.request_id,
+            request,
+            lambda: self._backend.perform(make, NoneType),
+        )
+        return pb.SendDtmfResponse()
 
     async def _perform(self, make: MakeCommand, on_created: OnCreated | None = None) -> pb.Call:
         snapshot = await self._backend.perform(make, CallSnapshot, on_created)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import NoReturn
 
 from picosip.v1 import request_service_pb2 as pb, request_service_pb2_grpc as pb_grpc
 from picosip_server.service import errors
 from picosip_server.service.backend import Backend
-from picosip_server.service.convert import commands, values
+from picosip_server.service.convert import commands, requests, values
 from picosip_server.sip.message import Response
+from picosip_server.sip.ua.failures import refused
 
 
 class RequestService(pb_grpc.RequestServiceServicer):
@@ -34,10 +34,28 @@ class RequestService(pb_grpc.RequestServiceServicer):
         )
         return pb.RespondResponse()
 
-    async def SendMessage(self, request: pb.SendMessageRequest, context: object) -> NoReturn:
-        """Not there yet."""
-        raise errors.unimplemented("RequestService.SendMessage")
+    async def SendMessage(
+        self, request: pb.SendMessageRequest, context: object
+    ) -> pb.SendMessageResponse:
+        """MESSAGE; what is not taken with a 2xx is an error."""
+        make = requests.send_message(request)
+        response = await self._backend.once(
+            "SendMessage",
+            request.request_id,
+            request,
+            lambda: self._backend.perform(make, Response),
+        )
+        if response.status >= 300:
+            raise errors.from_failure(refused(response, "MESSAGE"))
+        return pb.SendMessageResponse(status=values.status(response.status, response.reason))
 
-    async def Transact(self, request: pb.TransactRequest, context: object) -> NoReturn:
-        """Not there yet."""
-        raise errors.unimplemented("RequestService.Transact")
+    async def Transact(self, request: pb.TransactRequest, context: object) -> pb.TransactResponse:
+        """Any method; any final response is a success, since the application asked for it."""
+        make = requests.transact(request)
+        response = await self._backend.once(
+            "Transact",
+            request.request_id,
+            request,
+            lambda: self._backend.perform(make, Response),
+        )
+        return pb.TransactResponse(response=values.message(response))

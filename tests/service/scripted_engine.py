@@ -12,6 +12,7 @@ from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
 from picosip_server.service.ports import Sink
+from picosip_server.sip.message import Response
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Command, WaitFor
 from picosip_server.sip.ua.outputs import (
@@ -163,7 +164,9 @@ class ScriptedEngine:
 
     def _outputs(self, command: Command) -> list[Output]:
         token = command.token
-        begins = isinstance(command, commands.Invite | commands.Register | commands.Ping)
+        begins = isinstance(
+            command, commands.Invite | commands.Register | commands.Ping | commands.Transact
+        )
         if begins and self._refusing:
             return [_failed(token, FailureKind.UNAVAILABLE, "the server drains")]
         match command:
@@ -186,6 +189,8 @@ class ScriptedEngine:
                 return [Completed(token=token, value=registration)]
             case commands.Ping():
                 return [Completed(token=token, value=values.response(486, "Busy Here"))]
+            case commands.Transact():
+                return [Completed(token=token, value=_script(command.to_address.uri.user or ""))]
             case commands.Respond():
                 if command.name not in self._requests:
                     return [_failed(token, FailureKind.NOT_FOUND, f"no {command.name}")]
@@ -258,6 +263,10 @@ class ScriptedEngine:
         match command:
             case commands.GetCall():
                 return [Completed(token=token, value=call)]
+            case commands.TransactInside():
+                return [Completed(token=token, value=_script(call.to_address.uri.user or ""))]
+            case commands.SendDtmf():
+                return [Completed(token=token, value=None)]
             case commands.Hangup():
                 return self._end(name, Cause.LOCAL_HANGUP, token=token)
             case _ if call.direction is CallDirection.OUTGOING or not unanswered:
@@ -325,6 +334,11 @@ class ScriptedEngine:
             resource=name, at=self.now, labels=command.labels, registration=registration
         )
         return [Occurred(event=changed), Completed(token=command.token, value=registration)]
+
+
+def _script(user: str) -> Response:
+    """What the far end says to a single request."""
+    return values.response(*REFUSALS.get(user, (202, "Accepted")))
 
 
 def _failed(

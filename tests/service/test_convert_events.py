@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from picosip.v1 import call_service_pb2 as call_pb, event_service_pb2 as pb, sip_pb2
@@ -152,6 +153,14 @@ KINDS: list[tuple[events.Event, pb.Event]] = [
                 authenticated_user="alice",
             )
         ),
+    ),
+    (
+        events.DtmfReceived(**COMMON, digit="5", duration=0.16),
+        pb.Event(dtmf_received=pb.DtmfReceived(digit="5", duration=Duration(nanos=160_000_000))),
+    ),
+    (
+        events.DtmfReceived(**COMMON, digit="#", duration=None),
+        pb.Event(dtmf_received=pb.DtmfReceived(digit="#")),
     ),
     (
         events.IncomingRequestClosed(**COMMON, name="requests/one", status=486, reason="Busy Here"),

@@ -243,9 +243,6 @@ async def test_what_is_not_there_yet_is_named(client: Client) -> None:
         "CallService.Hold": client.calls.Hold(call_pb.HoldRequest()),
         "CallService.Resume": client.calls.Resume(call_pb.ResumeRequest()),
         "CallService.Transfer": client.calls.Transfer(call_pb.TransferRequest()),
-        "CallService.SendDtmf": client.calls.SendDtmf(call_pb.SendDtmfRequest()),
-        "RequestService.SendMessage": client.requests.SendMessage(request_pb.SendMessageRequest()),
-        "RequestService.Transact": client.requests.Transact(request_pb.TransactRequest()),
         "SubscriptionService.Subscribe": client.subscriptions.Subscribe(
             subscription_pb.SubscribeRequest()
         ),

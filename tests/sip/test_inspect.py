@@ -8,10 +8,11 @@ from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.message import Request
 from picosip_server.sip.parse import parse
 from picosip_server.sip.ua import inspect
+from picosip_server.sip.ua.capabilities import METHODS
 from picosip_server.sip.ua.inspect import Refusal
 from tests.sip import messages
 
-ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK")
+ALLOW = ("Allow", inspect.ALLOW)
 SDP = "Content-Type: application/sdp"
 MIXED = (
     b"--b\r\nContent-Type: text/plain\r\n\r\nhi\r\n"
@@ -29,6 +30,10 @@ def request(
     )
     assert isinstance(message, Request)
     return message
+
+
+def allow_without(method: str) -> tuple[str, str]:
+    return "Allow", ", ".join(each for each in METHODS if each != method)
 
 
 def test_what_this_user_agent_can_do() -> None:
@@ -66,11 +71,12 @@ def test_an_unknown_scheme_gets_416(uri: str, status: int) -> None:
         ("OPTIONS", None),
         # 8.2.1: known, but not taken here.
         ("REGISTER", Refusal(405, (ALLOW,))),
-        ("MESSAGE", Refusal(405, (ALLOW,))),
-        ("UPDATE", Refusal(405, (ALLOW,))),
+        ("MESSAGE", Refusal(405, (allow_without("MESSAGE"),))),
+        ("UPDATE", Refusal(405, (allow_without("UPDATE"),))),
         # 12.2.2: they belong to a dialog.
         ("BYE", Refusal(481)),
         ("PRACK", Refusal(481)),
+        ("INFO", Refusal(481)),
         # 21.5.2: not known at all.
         ("NEWMETHOD", Refusal(501, (ALLOW,))),
         # 7.1: methods are case-sensitive.

@@ -15,6 +15,7 @@ from picosip._values import (
     as_addresses,
     as_credentials,
     as_status,
+    duration as as_duration,
     with_headers,
 )
 from picosip.v1 import call_service_pb2 as pb, sdp_pb2, sip_pb2
@@ -187,6 +188,35 @@ def hangup(
         status=as_status(status),
         options=with_headers(options, headers),
         remote_tag=remote_tag,
+    )
+
+
+@unary("/picosip.v1.CallService/SendDtmf", pb.SendDtmfResponse, lambda response: None)
+def send_dtmf(
+    name: str,
+    digits: str,
+    *,
+    duration: float | None = None,
+    gap: float | None = None,
+    content_type: str = "",
+    request_id: str = "",
+) -> pb.SendDtmfRequest:
+    """Sends digits (0-9 * # A-D) by INFO, one after the other; a comma is a pause of 2 s.
+
+    Each lasts ``duration`` seconds (0.16 unless given) and is followed by a ``gap`` (0.1). As
+    ``application/dtmf-relay``, or what ``content_type`` says: ``application/dtmf``. Returns once
+    the far end has taken the last one.
+
+    Raises Refused, or a narrower error, at the first digit that the far end does not take,
+    NotFound if the call is over, WrongState if it has no dialog yet.
+    """
+    return pb.SendDtmfRequest(
+        request_id=request_id,
+        name=name,
+        digits=digits,
+        duration=as_duration(duration),
+        gap=as_duration(gap),
+        content_type=content_type,
     )
 
 

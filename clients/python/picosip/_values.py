@@ -20,6 +20,9 @@ HeadersLike = Iterable[sip_pb2.Header | tuple[str, str]]
 StatusLike = int | sip_pb2.SipStatus
 """A status code, which gets the RFC's reason phrase, or a SipStatus."""
 
+BodyLike = str | sip_pb2.Body
+"""Text, which goes as text/plain in UTF-8, or a Body."""
+
 CredentialsLike = sip_pb2.Credentials | Iterable[sip_pb2.Credentials]
 """One set of credentials, or several for several realms."""
 
@@ -142,6 +145,13 @@ def as_addresses(values: Iterable[AddressLike]) -> list[sip_pb2.Address]:
     if isinstance(values, str):
         raise TypeError("give a list of addresses, not one string")
     return [as_address(value) for value in values]
+
+
+def as_body(value: BodyLike) -> sip_pb2.Body:
+    """Text or a Body as a Body."""
+    if isinstance(value, str):
+        return sip_pb2.Body(content_type="text/plain;charset=UTF-8", data=value.encode())
+    return value
 
 
 def as_credentials(value: CredentialsLike) -> list[sip_pb2.Credentials]:

@@ -103,10 +103,13 @@ class Client:
     reject = _method(_calls.reject)
     redirect = _method(_calls.redirect)
     hangup = _method(_calls.hangup)
+    send_dtmf = _method(_calls.send_dtmf)
     get_call = _method(_calls.get_call)
     list_calls = _pages(_calls.list_calls)
 
     ping = _method(_requests.ping)
+    send_message = _method(_requests.send_message)
+    transact = _method(_requests.transact)
     respond = _method(_requests.respond)
 
     server_info = _method(_admin.server_info)

@@ -40,6 +40,8 @@ def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
             result.registration_changed.registration.CopyFrom(
                 resources.registration(value.registration, clock)
             )
+        case events.DtmfReceived():
+            result.dtmf_received.CopyFrom(_dtmf(value))
         case events.IncomingRequest():
             result.incoming_request.CopyFrom(_incoming_request(value, clock))
         case events.IncomingRequestClosed():
@@ -112,6 +114,11 @@ def _modified(value: events.CallModified) -> pb.CallModified:
         local_description=descriptions.to_proto(value.local_description),
         remote_description=descriptions.to_proto(value.remote_description),
     )
+
+
+def _dtmf(value: events.DtmfReceived) -> pb.DtmfReceived:
+    length = None if value.duration is None else values.duration(value.duration)
+    return pb.DtmfReceived(digit=value.digit, duration=length)
 
 
 def _redirected(value: events.CallRedirected) -> pb.CallRedirected:

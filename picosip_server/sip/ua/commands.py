@@ -227,6 +227,52 @@ class Ping(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transact(Command):
+    """One request of any method but INVITE, ACK and CANCEL, outside dialogs.
+
+    Completed with the final ``Response``, of whatever class.
+    """
+
+    method: str
+    uri: Uri
+    from_address: Address
+    to_address: Address
+    body: Body | None = None
+    credentials: tuple[Credentials, ...] = ()
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactInside(CallCommand):
+    """The same inside a call, whose dialog says where it goes.
+
+    Completed with the final ``Response``, of whatever class.
+    """
+
+    method: str
+    body: Body | None = None
+    credentials: tuple[Credentials, ...] = ()
+    """Empty: those of the call."""
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendDtmf(CallCommand):
+    """Digits, an INFO each, in the order of the commands.
+
+    Completed with None when the last one was taken; failed with the first refusal.
+    """
+
+    digits: str
+    """0-9 * # A-D; a comma is a pause of two seconds."""
+    duration: float
+    """Of each digit."""
+    gap: float
+    """Between the end of a digit and the next one."""
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Respond(Command):
     """The final response to an ``IncomingRequest``. Completed with None."""
 

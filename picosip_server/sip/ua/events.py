@@ -119,6 +119,15 @@ class CallEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfReceived(Event):
+    """A digit came in an INFO, and was taken with 200."""
+
+    digit: str
+    duration: float | None
+    """Seconds; None where the far end did not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingRequest(Event):
     """A request awaits the application's Respond."""
 

@@ -232,7 +232,8 @@ class Exchange:
             # 18.1.1: above 1300 octets over TCP; UDP only where TCP does not reach.
             # The CSeq number was not used yet: they are to rise by one (12.2.1.1).
             self._unsent = True
-            self._fallback = (hop, *self._hops)
+            # RFC 3428 section 8: a MESSAGE of that size must not go without congestion control.
+            self._fallback = (hop, *self._hops) if self.draft.method != "MESSAGE" else ()
             self._hops = ()
             self._target = replace(self._target, transport="TCP")
             self.user.locate(self, self._target)

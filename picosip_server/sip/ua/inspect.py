@@ -61,10 +61,11 @@ def refuse_method(request: Request, claimed: bool) -> Refusal | None:
     method = request.method
     if claimed or method in ("INVITE", "OPTIONS"):
         return None
-    if method in ("BYE", "PRACK"):
-        # They belong to dialogs, and this one names none (12.2.2).
+    if method in ("BYE", "PRACK", "INFO"):
+        # They belong to dialogs, and this one names none (12.2.2, RFC 6086 section 4.2.1).
         return Refusal(481)
-    return Refusal(405 if method in KNOWN_METHODS else 501, (("Allow", ALLOW),))
+    allowed = ", ".join(each for each in METHODS if each != method)
+    return Refusal(405 if method in KNOWN_METHODS else 501, (("Allow", allowed),))
 
 
 def refuse_extensions(request: Request, claimed: bool) -> Refusal | None:

@@ -1,13 +1,13 @@
-"""A single request of ours outside dialogs: RFC 3261 sections 8.1 and 11."""
+"""A single request of ours outside dialogs: RFC 3261 sections 8.1 and 11, RFC 3428."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from picosip_server.sip.address import Address
+from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.message import Response
-from picosip_server.sip.ua.capabilities import SDP_TYPE
-from picosip_server.sip.ua.commands import Command, Options
+from picosip_server.sip.ua import commands
+from picosip_server.sip.ua.capabilities import SDP_TYPE, needs_contact
+from picosip_server.sip.ua.commands import Command, Transact
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.exchange import Draft, Exchange
@@ -18,42 +18,37 @@ from picosip_server.sip.uri import Uri
 
 
 class OutgoingRequestUser(TransactionUser):
-    """Sends one OPTIONS, and completes its command with the final response, whatever it is."""
+    """Sends one request, and completes its command with the final response, whatever it is."""
 
     __slots__ = ("_cseq", "_exchange", "_token")
 
-    def __init__(
-        self,
-        context: Context,
-        token: Hashable,
-        *,
-        uri: Uri,
-        from_address: Address | None,
-        options: Options,
-        call_id: str,
-    ) -> None:
+    def __init__(self, context: Context, request: Transact, *, call_id: str) -> None:
         super().__init__("", context, {})
-        self._token = token
+        self._token = request.token
         self._cseq = 0
-        sender = from_address or Address(uri=Uri.parse("sip:ping@invalid"))
+        options = request.options
         routes = options.routes
         if not routes and context.outbound_proxy and options.next_hop is None:
             routes = (context.outbound_proxy,)
+        sender = request.from_address
+        with_contact = needs_contact(request.method, options.headers)
         self._exchange = Exchange(
             self,
             Draft(
-                method="OPTIONS",
-                target=uri,
+                method=request.method,
+                target=request.uri,
                 route_set=routes,
                 from_=str(sender.with_tag(context.identity.tag())),
-                to=str(Address(uri=uri)),
+                to=str(request.to_address),
                 call_id=call_id,
-                headers=(("Accept", SDP_TYPE), ("Allow", ALLOW), *options.headers),
-                contact_user=sender.uri.user or "",
+                headers=options.headers,
+                contact_user=(sender.uri.user or "") if with_contact else None,
+                body=request.body,
                 next_hop=options.next_hop,
             ),
             self,
             next_cseq=self._next_cseq,
+            auth=DigestClient(request.credentials) if request.credentials else None,
         )
 
     def start(self, now: float) -> list[Effect]:
@@ -85,3 +80,17 @@ class OutgoingRequestUser(TransactionUser):
         """There was none."""
         self.over = True
         self.fail(self._token, Failure(kind=kind, detail=detail))
+
+
+def options_request(ping: commands.Ping) -> Transact:
+    """The OPTIONS of a Ping (section 11.1)."""
+    options = ping.options
+    headers = (("Accept", SDP_TYPE), ("Allow", ALLOW), *options.headers)
+    return Transact(
+        token=ping.token,
+        method="OPTIONS",
+        uri=ping.uri,
+        from_address=ping.from_address or Address(uri=Uri.parse("sip:ping@invalid")),
+        to_address=Address(uri=ping.uri),
+        options=commands.Options(headers=headers, routes=options.routes, next_hop=options.next_hop),
+    )

@@ -31,6 +31,7 @@ class Pending:
     """It carries an offer."""
     default: tuple[int, str]
     """Status and reason that the stack gives when the application is silent."""
+    default_headers: tuple[tuple[str, str], ...]
     on_answer: Callable[[Response, Body | None, float], None]
 
 
@@ -51,6 +52,7 @@ class Pendings:
         now: float,
         *,
         default: tuple[int, str],
+        default_headers: tuple[tuple[str, str], ...] = (),
         respond_by: float,
         on_answer: Callable[[Response, Body | None, float], None],
         call: str = "",
@@ -66,6 +68,7 @@ class Pendings:
             serving=serving,
             wants_answer=offer is not None,
             default=default,
+            default_headers=default_headers,
             on_answer=on_answer,
         )
         user.bind(request_key(name))
@@ -120,7 +123,7 @@ class Pendings:
             return True
         expired = self._take(name)
         if expired is not None:
-            self._close(expired, *expired.default, now)
+            self._close(expired, *expired.default, now, expired.default_headers)
         return True
 
     def close_all(self, status: int, reason: str, now: float) -> None:
@@ -130,8 +133,15 @@ class Pendings:
             if pending is not None:
                 self._close(pending, status, reason, now)
 
-    def _close(self, pending: Pending, status: int, reason: str, now: float) -> None:
-        response = self._answer(pending, now, status, reason)
+    def _close(
+        self,
+        pending: Pending,
+        status: int,
+        reason: str,
+        now: float,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        response = self._answer(pending, now, status, reason, headers=headers)
         user = self._user
         user.emit(
             IncomingRequestClosed(

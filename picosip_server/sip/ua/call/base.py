@@ -15,8 +15,9 @@ from picosip_server.sip.message import Request, Response
 from picosip_server.sip.offer_answer import Side
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.call.bye import Bye
-from picosip_server.sip.ua.call.inside import answer_inside
 from picosip_server.sip.ua.call.leg import Leg
+from picosip_server.sip.ua.call.requests_in import RequestsIn
+from picosip_server.sip.ua.call.requests_out import RequestsOut
 from picosip_server.sip.ua.commands import Body, Command, Policy
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
@@ -57,6 +58,8 @@ class Call(TransactionUser, ABC):
         "local_description",
         "pendings",
         "policy",
+        "requests_in",
+        "requests_out",
         "state",
         "tag",
         "termination",
@@ -91,6 +94,8 @@ class Call(TransactionUser, ABC):
         self.authenticated_user = ""
         self.local_description: Body | None = None
         self.pendings = Pendings(self)
+        self.requests_in = RequestsIn(self)
+        self.requests_out = RequestsOut(self)
         self.termination: Termination | None = None
         self._ending: Cause | None = None
         """Why this side has begun to end the call, where it has."""
@@ -156,6 +161,15 @@ class Call(TransactionUser, ABC):
         """The tag of all our messages in this call."""
         return self.tag
 
+    @abstractmethod
+    def contact_user(self) -> str:
+        """User part of our Contact in this call."""
+
+    def respond_timeout(self) -> float:
+        """Seconds that a request inside the call may wait for the application."""
+        wish = self.policy.respond_timeout
+        return self.context.respond_timeout if wish is None else wish
+
     # Commands.
 
     def command(self, command: Command, now: float) -> list[Effect]:
@@ -172,7 +186,7 @@ class Call(TransactionUser, ABC):
             self.reject(command, now)
         elif isinstance(command, commands.Redirect):
             self.redirect(command, now)
-        else:
+        elif not self.requests_out.command(command, now):
             assert isinstance(command, commands.Respond)
             failure = self.pendings.respond(command, now)
             if failure is None:
@@ -225,6 +239,12 @@ class Call(TransactionUser, ABC):
     @abstractmethod
     def end_by_us(self, command: commands.Hangup, now: float) -> None:
         """Begins to end the call in the way that its state asks for."""
+
+    def give_up(self, cause: Cause, headers: tuple[tuple[str, str], ...], now: float) -> None:
+        """Ends the call, which cannot go on."""
+        self._ending = cause
+        options = commands.Options(headers=headers)
+        self.end_by_us(commands.Hangup(token=None, name=self.name, options=options), now)
 
     def shut_down(self, now: float) -> list[Effect]:
         """The server stops: the call ends now, whatever the application wants."""
@@ -300,6 +320,7 @@ class Call(TransactionUser, ABC):
         self.termination = termination
         self._end_time = now
         self.pendings.close_all(487, "", now)
+        self.requests_out.close(self.ended_failure(termination))
         self._alarms.clear()
         self.on_end(termination, now)
         snapshot = self.snapshot()
@@ -366,7 +387,7 @@ class Call(TransactionUser, ABC):
 
     def on_alarm(self, alarm: str, now: float) -> None:
         """Alarms of both roles."""
-        if not self.pendings.alarm(alarm, now):
+        if not (self.pendings.alarm(alarm, now) or self.requests_out.alarm(alarm, now)):
             assert alarm == "duration"
             self.send_byes(Cause.SESSION_EXPIRED, (), now)
 
@@ -403,8 +424,7 @@ class Call(TransactionUser, ABC):
         elif method == "PRACK":
             self.on_prack(leg, serving, now)
         else:
-            answer = answer_inside(method)
-            self.respond(serving, now, answer.status, headers=answer.headers)
+            self.requests_in.take(serving, now)
 
     def on_prack(self, leg: Leg, serving: Serving, now: float) -> None:
         """A PRACK; without a reliable provisional of ours it matches nothing (RFC 3262 s3)."""

@@ -84,6 +84,7 @@ class OutgoingCall(Call):
         if invite.credentials:
             self.auth = DigestClient(invite.credentials)
         self.local_description = invite.offer
+        self.requests_in.advertised(invite.options.headers)
         self._exchange = self._make_exchange(target)
         self.emit(
             CallCreated(
@@ -95,6 +96,10 @@ class OutgoingCall(Call):
         limit = ring_limit(invite)
         if limit is not None:
             self.alarm("ring", now + limit)
+
+    def contact_user(self) -> str:
+        """Who calls."""
+        return self._invite.from_address.uri.user or ""
 
     def start(self, now: float) -> None:
         """Sends the INVITE.

@@ -155,7 +155,7 @@ class RingingCall(Call):
                 serving,
                 now,
                 default=(488, ""),
-                respond_by=now + self._respond_timeout(),
+                respond_by=now + self.respond_timeout(),
                 on_answer=lambda response, body, now: self._prack_answered(
                     description, response, body, now
                 ),
@@ -188,9 +188,9 @@ class RingingCall(Call):
             command, self._queued_answer = self._queued_answer, None
             self._accept(command, now)
 
-    def _respond_timeout(self) -> float:
-        wish = self.policy.respond_timeout
-        return self.context.respond_timeout if wish is None else wish
+    def contact_user(self) -> str:
+        """Whom the caller asked for."""
+        return self._invite.request.uri.user or ""
 
     @abstractmethod
     def _accept(self, command: commands.Answer, now: float) -> None:
@@ -209,8 +209,9 @@ class RingingCall(Call):
     ) -> Response:
         """A response that makes or keeps a dialog (12.1.1)."""
         request = self._invite.request
+        self.requests_in.advertised(options.headers)
         own = [("Record-Route", each) for each in request.headers.get_all("Record-Route")]
-        own.append(("Contact", self._invite.hop.contact(request.uri.user or "")))
+        own.append(("Contact", self._invite.hop.contact(self.contact_user())))
         return response_to(
             request,
             status,
