@@ -175,6 +175,24 @@ def serve(
             "offer_timeout", "SECONDS", "How long the far end's offer waits for Answer.", _TIMES
         ),
     ] = None,
+    session_expires: Annotated[
+        str | None,
+        _option(
+            "session_expires",
+            "SECONDS",
+            "Session timer that calls from here ask for (RFC 4028); 0: none.",
+            _TIMES,
+        ),
+    ] = None,
+    min_se: Annotated[
+        str | None,
+        _option(
+            "min_se",
+            "SECONDS",
+            "Shortest session timer taken from others; less gets 422. The RFC wants 90 or more.",
+            _TIMES,
+        ),
+    ] = None,
     drain_timeout: Annotated[
         str | None,
         _option(

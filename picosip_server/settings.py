@@ -63,6 +63,8 @@ _EXPECTED = {
     "answer_timeout": _SECONDS,
     "respond_timeout": _SECONDS,
     "offer_timeout": _SECONDS,
+    "session_expires": "a number of seconds, 0 or more",
+    "min_se": _SECONDS,
     "drain_timeout": "a number of seconds, 0 or more",
     "metrics": "ADDR:PORT, such as 127.0.0.1:9090",
     "log_format": "json or console",
@@ -206,6 +208,10 @@ class Settings(BaseSettings):
     answer_timeout: Seconds = 180.0
     respond_timeout: Seconds = 10.0
     offer_timeout: Seconds = 10.0
+    session_expires: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1800.0
+    """Session interval that our INVITEs ask for (RFC 4028); 0: none."""
+    min_se: Seconds = 90.0
+    """The smallest session interval taken from the far end."""
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     metrics: Annotated[str, AfterValidator(_metrics_address)] | None = None
     """``ADDR:PORT`` for Prometheus; None: no metrics."""
@@ -330,6 +336,8 @@ def engine_config(settings: Settings) -> EngineConfig:
         answer_timeout=settings.answer_timeout,
         respond_timeout=settings.respond_timeout,
         offer_timeout=settings.offer_timeout,
+        session_expires=settings.session_expires,
+        min_se=settings.min_se,
         accept=settings.accept,
         users=settings.users.users if settings.users is not None else (),
         max_calls=settings.max_calls,

@@ -42,6 +42,10 @@ class EngineConfig:
     """How long an incoming request waits for Respond."""
     offer_timeout: float = 10.0
     """How long the far end's offer waits for the application's answer."""
+    session_expires: float = 1800.0
+    """Session interval that our INVITEs ask for (RFC 4028); 0: none."""
+    min_se: float = 90.0
+    """The smallest session interval taken from the far end."""
     accept: tuple[str, ...] = ()
     """Body types that an INVITE may carry besides application/sdp."""
     users: tuple[User, ...] = ()

@@ -14,6 +14,7 @@ from picosip_server.engine.admission import Admission
 from picosip_server.engine.audience import Audience
 from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.config import EngineConfig
+from picosip_server.engine.descriptions import SdpDescriptions
 from picosip_server.engine.gate import Gate
 from picosip_server.engine.identity import RandomIdentity
 from picosip_server.engine.network import Network, Sender, Source, Ticket
@@ -56,6 +57,10 @@ class Core:
             answer_timeout=config.answer_timeout,
             respond_timeout=config.respond_timeout,
             offer_timeout=config.offer_timeout,
+            session_expires=config.session_expires,
+            min_se=config.min_se,
+            accept=config.accept,
+            descriptions=SdpDescriptions(),
             hears=self._hears,
         )
         self._population = Population(network, accounts, worker)

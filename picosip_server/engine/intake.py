@@ -78,6 +78,9 @@ def check(message: Request | Response) -> None:
             _ = message.rack
         elif message.method == "INVITE":
             _ = message.expires
+        if message.method in ("INVITE", "UPDATE"):
+            _ = message.session_expires
+            _ = message.min_se
     elif message.status < 200:
         _ = message.rseq
 

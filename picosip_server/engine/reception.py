@@ -190,6 +190,7 @@ class Reception:
         refusal = refusal or inspect.refuse_extensions(request, claimed)
         if refusal is None and request.method == "INVITE":
             refusal = inspect.refuse_invite(request, self._accept)
+            refusal = refusal or inspect.refuse_interval(request, self._context.min_se)
         return refusal
 
     def _refuse(self, request: Request, hop: Hop, refusal: Refusal, now: float) -> None:

@@ -102,17 +102,29 @@ class CallService(pb_grpc.CallServiceServicer):
         )
         return pb.ListCallsResponse(calls=calls, next_page_token=next_page_token)
 
-    async def Modify(self, request: pb.ModifyRequest, context: object) -> NoReturn:
-        """Not there yet."""
-        raise errors.unimplemented("CallService.Modify")
+    async def Modify(self, request: pb.ModifyRequest, context: object) -> pb.ModifyResponse:
+        """Offers another session, or refreshes the present one."""
+        make = commands.modify(request, host=self._backend.host)
+        call = await self._backend.once(
+            "Modify", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.ModifyResponse(call=call)
 
-    async def Hold(self, request: pb.HoldRequest, context: object) -> NoReturn:
-        """Not there yet."""
-        raise errors.unimplemented("CallService.Hold")
+    async def Hold(self, request: pb.HoldRequest, context: object) -> pb.HoldResponse:
+        """Puts the far end on hold."""
+        make = commands.hold(request)
+        call = await self._backend.once(
+            "Hold", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.HoldResponse(call=call)
 
-    async def Resume(self, request: pb.ResumeRequest, context: object) -> NoReturn:
-        """Not there yet."""
-        raise errors.unimplemented("CallService.Resume")
+    async def Resume(self, request: pb.ResumeRequest, context: object) -> pb.ResumeResponse:
+        """Ends a hold."""
+        make = commands.resume(request)
+        call = await self._backend.once(
+            "Resume", request.request_id, request, lambda: self._perform(make)
+        )
+        return pb.ResumeResponse(call=call)
 
     async def Transfer(self, request: pb.TransferRequest, context: object) -> NoReturn:
         """Not there yet."""

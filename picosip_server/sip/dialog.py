@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, RemoteProtocolError
-from picosip_server.sip.message import Request, Response
+from picosip_server.sip.message import Message, Request, Response
 from picosip_server.sip.uri import Uri
 from picosip_server.sip.via import is_rfc3261
 
@@ -134,7 +134,7 @@ def _route_uri(text: str) -> Uri:
         raise LocalProtocolError(f"the route {text!r} is not a name-addr or URI: {error}") from None
 
 
-def contact_target(message: Request | Response) -> Uri:
+def contact_target(message: Message) -> Uri:
     """The URI of the one Contact that makes a dialog (12.1.1, 8.1.1.8).
 
     Raises:

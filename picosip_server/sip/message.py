@@ -7,7 +7,13 @@ from picosip_server.sip.errors import LocalProtocolError, ParseError
 from picosip_server.sip.grammar import is_token, number, split_list
 from picosip_server.sip.headers import Headers, canonical
 from picosip_server.sip.uri import Uri
-from picosip_server.sip.values import LARGEST_RSEQ, LARGEST_SECONDS, CSeq, RAck
+from picosip_server.sip.values import (
+    LARGEST_RSEQ,
+    LARGEST_SECONDS,
+    CSeq,
+    RAck,
+    SessionExpires,
+)
 from picosip_server.sip.via import Via, parse_list as parse_vias
 
 
@@ -144,6 +150,23 @@ class Message:
         """What a PRACK acknowledges (RFC 3262)."""
         value = self.headers.get("RAck")
         return None if value is None else RAck.parse(value)
+
+    @property
+    def session_expires(self) -> SessionExpires | None:
+        """The session interval that is asked for or granted (RFC 4028 section 4)."""
+        value = self.headers.get("Session-Expires")
+        return None if value is None else SessionExpires.parse(value)
+
+    @property
+    def min_se(self) -> int | None:
+        """The smallest session interval that the sender takes, in seconds (RFC 4028 section 5)."""
+        value = self.headers.get("Min-SE")
+        if value is None:
+            return None
+        try:
+            return number(value.partition(";")[0].strip(" \t"), LARGEST_SECONDS)
+        except ParseError as error:
+            raise ParseError(f"Min-SE: {error}") from error
 
     def replace_top_via(self, via: Via) -> None:
         """Puts ``via`` in the place of the top Via value; the others stay as they came.

@@ -1,4 +1,4 @@
-"""Small header values: CSeq and RAck."""
+"""Small header values: CSeq, RAck and Session-Expires."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.grammar import TOKEN, number
+from picosip_server.sip.grammar import TOKEN, Params, number
 from picosip_server.sip.slots import setters
 
 LARGEST_CSEQ = 2**31 - 1
@@ -64,3 +64,28 @@ class RAck:
 
     def __str__(self) -> str:
         return f"{self.rseq} {self.cseq} {self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExpires:
+    """A session interval in seconds, and who refreshes: ``uac``, ``uas`` or empty (RFC 4028)."""
+
+    interval: int
+    refresher: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> SessionExpires:
+        """Raises ParseError, also for a refresher that section 4 does not know."""
+        seconds, semicolon, rest = text.partition(";")
+        params = Params.parse(semicolon + rest.strip(" \t")) if semicolon else Params()
+        refresher = (params.get("refresher") or "").lower()
+        if refresher not in ("", "uac", "uas"):
+            raise ParseError("malformed Session-Expires: the refresher is uac or uas")
+        try:
+            return cls(number(seconds.strip(" \t"), LARGEST_SECONDS), refresher)
+        except ParseError as error:
+            raise ParseError(f"malformed Session-Expires: {error}") from error
+
+    def __str__(self) -> str:
+        who = f";refresher={self.refresher}" if self.refresher else ""
+        return f"{self.interval}{who}"

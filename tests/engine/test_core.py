@@ -10,9 +10,9 @@ from picosip_server.engine.network import Source
 from picosip_server.sip.message import Response
 from picosip_server.sip.ua import commands, events, inspect
 from tests.engine.probe import FAR, HERE, SOURCE, Server, octets
-from tests.sip import messages
+from tests.sip import capabilities, messages
 
-ALLOW = ("Allow", inspect.ALLOW)
+ALLOW = ("Allow", capabilities.ALLOW)
 ECHOED = [
     ("Via", f"SIP/2.0/UDP pub.green.example:5062;branch=z9hG4bKgr1;rport=5099;received={FAR}"),
     ("From", '"Olga" <sip:olga@green.example>;tag=o1'),
@@ -36,7 +36,7 @@ def tagged(response: Response) -> str:
         # 8.2.2.1
         (octets("INVITE", uri="http://example.com"), 416, None),
         # 8.2.2.3
-        (octets("INVITE", "Require: timer, 100rel"), 420, ("Unsupported", "timer")),
+        (octets("INVITE", "Require: frob, 100rel"), 420, ("Unsupported", "frob")),
         (octets("OPTIONS", "Require: outbound"), 420, ("Unsupported", "outbound")),
         # 8.2.3
         (
@@ -184,7 +184,7 @@ def test_options_tell_what_this_server_can_do() -> None:
             ("Accept", "application/sdp, application/isup"),
             ("Accept-Encoding", "identity"),
             ("Accept-Language", "en"),
-            ("Supported", "100rel"),
+            ("Supported", capabilities.SUPPORTED),
             ("Content-Length", "0"),
         ],
     )

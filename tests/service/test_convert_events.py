@@ -88,6 +88,10 @@ KINDS: list[tuple[events.Event, pb.Event]] = [
         pb.Event(call_modified=pb.CallModified(remote_description=DESCRIBED)),
     ),
     (
+        events.CallHeld(**COMMON, local_hold=True, remote_hold=False),
+        pb.Event(call_held=pb.CallHeld(local_hold=True)),
+    ),
+    (
         events.CallRedirected(
             **COMMON, status=302, reason="Moved Temporarily", contacts=(values.BOB,)
         ),

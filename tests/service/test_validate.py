@@ -198,8 +198,15 @@ CASES: list[tuple[str, Callable[[], object], list[tuple[str, str]]]] = [
         ("policy.max_duration", "is no valid Duration"),
         ("policy.respond_timeout", "is no valid Duration"),
     ]),
-    ("session timer", invite(policy=call_pb.CallPolicy(session_timer=call_pb.SessionTimer())), [
-        ("policy.session_timer", "this server has no session timers yet"),
+    ("session timer", invite(policy=call_pb.CallPolicy(offers=9, session_timer=call_pb.SessionTimer(
+        interval=Duration(seconds=60), min_se=Duration(seconds=90), refresher=7))), [
+        ("policy.offers", "is no value of the enumeration"),
+        ("policy.session_timer.interval", "must not be shorter than min_se"),
+        ("policy.session_timer.refresher", "is no value of the enumeration"),
+    ]),
+    ("session timer's floor", invite(policy=call_pb.CallPolicy(
+        session_timer=call_pb.SessionTimer(min_se=Duration()))), [
+        ("policy.session_timer.min_se", "must be longer than zero"),
     ]),
     ("redirects", invite(policy=call_pb.CallPolicy(max_redirects=-1)), [
         ("policy.max_redirects", "must be from 0 to 70"),
@@ -353,11 +360,6 @@ def test_a_special_reason_wins_over_the_common_one() -> None:
     error, found = violations(invite(to_address=None, options=options(("Via", "x"))))
     assert [field for field, _ in found] == ["to_address.uri", "options.headers[0].name"]
     assert error.reason == "RESERVED_HEADER"
-
-
-def test_what_this_server_cannot_do_yet_is_named() -> None:
-    timer = call_pb.CallPolicy(session_timer=call_pb.SessionTimer())
-    assert violations(invite(policy=timer))[0].reason == "UNSUPPORTED_FIELD"
 
 
 def test_the_list_of_faults_is_bounded() -> None:

@@ -26,6 +26,12 @@ _WAIT_FOR = {
     "final": pb.InviteRequest.WAIT_FOR_FINAL,
 }
 
+_MODIFY_METHODS = {
+    "default": pb.ModifyRequest.METHOD_UNSPECIFIED,
+    "invite": pb.ModifyRequest.METHOD_INVITE,
+    "update": pb.ModifyRequest.METHOD_UPDATE,
+}
+
 
 @unary("/picosip.v1.CallService/Invite", pb.InviteResponse, lambda response: response.call)
 def invite(
@@ -218,6 +224,49 @@ def send_dtmf(
         gap=as_duration(gap),
         content_type=content_type,
     )
+
+
+@unary("/picosip.v1.CallService/Modify", pb.ModifyResponse, lambda response: response.call)
+def modify(
+    name: str,
+    offer: sdp_pb2.SessionDescription | None = None,
+    *,
+    method: Literal["default", "invite", "update"] = "default",
+    headers: HeadersLike = (),
+    options: sip_pb2.MessageOptions | None = None,
+    request_id: str = "",
+) -> pb.ModifyRequest:
+    """Offers another session by re-INVITE or UPDATE; without ``offer``, refreshes the present one.
+
+    With method "invite" and no offer the far end makes one: a CallModified event without a
+    local description, which ``answer`` answers. Returns once the far end has answered.
+
+    Raises NotFound if the call is over, WrongState if another change is under way, and what
+    fits the far end's refusal.
+    """
+    return pb.ModifyRequest(
+        request_id=request_id,
+        name=name,
+        offer=offer,
+        method=_MODIFY_METHODS[method],
+        options=with_headers(options, headers),
+    )
+
+
+@unary("/picosip.v1.CallService/Hold", pb.HoldResponse, lambda response: response.call)
+def hold(name: str, *, request_id: str = "") -> pb.HoldRequest:
+    """Puts the far end on hold: the present session, without its media.
+
+    Raises NotFound if the call is over, WrongState if another change is under way or there is
+    no session description.
+    """
+    return pb.HoldRequest(request_id=request_id, name=name)
+
+
+@unary("/picosip.v1.CallService/Resume", pb.ResumeResponse, lambda response: response.call)
+def resume(name: str, *, request_id: str = "") -> pb.ResumeRequest:
+    """Ends a hold. Raises as ``hold`` does."""
+    return pb.ResumeRequest(request_id=request_id, name=name)
 
 
 @unary("/picosip.v1.CallService/GetCall", pb.GetCallResponse, lambda response: response.call)

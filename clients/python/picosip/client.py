@@ -104,6 +104,9 @@ class Client:
     redirect = _method(_calls.redirect)
     hangup = _method(_calls.hangup)
     send_dtmf = _method(_calls.send_dtmf)
+    modify = _method(_calls.modify)
+    hold = _method(_calls.hold)
+    resume = _method(_calls.resume)
     get_call = _method(_calls.get_call)
     list_calls = _pages(_calls.list_calls)
 

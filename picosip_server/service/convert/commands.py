@@ -33,6 +33,11 @@ _WAIT_FOR = {
     call_pb.InviteRequest.WAIT_FOR_PROGRESS: commands.WaitFor.PROGRESS,
     call_pb.InviteRequest.WAIT_FOR_FINAL: commands.WaitFor.FINAL,
 }
+_MODIFY_METHODS = {
+    call_pb.ModifyRequest.METHOD_UNSPECIFIED: commands.ModifyMethod.DEFAULT,
+    call_pb.ModifyRequest.METHOD_INVITE: commands.ModifyMethod.INVITE,
+    call_pb.ModifyRequest.METHOD_UPDATE: commands.ModifyMethod.UPDATE,
+}
 _DEFAULT_EXPIRES = 3600.0
 _LONGEST_EXPIRES = 2**32 - 1
 
@@ -151,6 +156,44 @@ def hangup(request: call_pb.HangupRequest) -> MakeCommand:
     )
 
 
+def modify(request: call_pb.ModifyRequest, *, host: str) -> MakeCommand:
+    """Modify."""
+    check = Check()
+    check.request_id(request.request_id)
+    name = check.name("name", request.name, "calls")
+    offer = _description(check, request, "offer", host)
+    method = _MODIFY_METHODS.get(request.method)
+    if method is None:
+        check.fail("method", "is no value of the enumeration")
+    options = parts.options(check, request.options, ALWAYS_RESERVED)
+    check.done()
+    return lambda token: commands.Modify(
+        token=token,
+        name=name,
+        offer=offer,
+        method=method or commands.ModifyMethod.DEFAULT,
+        options=options,
+    )
+
+
+def hold(request: call_pb.HoldRequest) -> MakeCommand:
+    """Hold."""
+    check = Check()
+    check.request_id(request.request_id)
+    name = check.name("name", request.name, "calls")
+    check.done()
+    return lambda token: commands.Hold(token=token, name=name)
+
+
+def resume(request: call_pb.ResumeRequest) -> MakeCommand:
+    """Resume."""
+    check = Check()
+    check.request_id(request.request_id)
+    name = check.name("name", request.name, "calls")
+    check.done()
+    return lambda token: commands.Resume(token=token, name=name)
+
+
 def get_call(request: call_pb.GetCallRequest) -> MakeCommand:
     """GetCall."""
     check = Check()
@@ -240,6 +283,7 @@ def respond(request: request_pb.RespondRequest, *, host: str) -> MakeCommand:
 
 _Describing = (
     call_pb.InviteRequest
+    | call_pb.ModifyRequest
     | call_pb.ProgressRequest
     | call_pb.AnswerRequest
     | request_pb.RespondRequest
@@ -247,7 +291,7 @@ _Describing = (
 
 
 def _description(check: Check, request: _Describing, field: str, host: str) -> Body | None:
-    if isinstance(request, call_pb.InviteRequest):
+    if isinstance(request, call_pb.InviteRequest | call_pb.ModifyRequest):
         value: sdp_pb2.SessionDescription = request.offer
     else:
         value = request.description

@@ -53,7 +53,8 @@ def to_body(description: pb.SessionDescription, *, host: str) -> Body:
         session_version=session_id,
         address=_own_address(value) or host,
     )
-    return Body(content_type=SDP_TYPE, data=data)
+    # An origin that the application gave is its own; another goes on from call to call.
+    return Body(content_type=SDP_TYPE, data=data, continues=not description.sdp.HasField("origin"))
 
 
 def _own_address(value: model.SessionDescription) -> str:

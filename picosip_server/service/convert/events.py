@@ -54,6 +54,10 @@ def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
             result.call_forked.dialog.CopyFrom(resources.dialog(value.dialog))
         case events.CallModified():
             result.call_modified.CopyFrom(_modified(value))
+        case events.CallHeld():
+            result.call_held.CopyFrom(
+                pb.CallHeld(local_hold=value.local_hold, remote_hold=value.remote_hold)
+            )
         case events.CallRedirected():
             result.call_redirected.CopyFrom(_redirected(value))
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 
 from picosip.v1 import call_service_pb2 as call_pb, sdp_pb2, sip_pb2 as pb
@@ -17,10 +18,14 @@ from picosip_server.sip.ua.commands import (
     Credentials,
     ForkedAnswers,
     NextHop,
+    Offers,
     Options,
     Policy,
+    Refresher,
     Reliability,
+    TimerWish,
 )
+from picosip_server.sip.values import LARGEST_SECONDS
 
 _MOST_HEADERS = 200
 _MOST_PARTS = 32
@@ -35,6 +40,20 @@ _FORKED_ANSWERS = {
     call_pb.CallPolicy.FORKED_ANSWERS_UNSPECIFIED: ForkedAnswers.KEEP_FIRST,
     call_pb.CallPolicy.FORKED_ANSWERS_KEEP_FIRST: ForkedAnswers.KEEP_FIRST,
     call_pb.CallPolicy.FORKED_ANSWERS_KEEP_ALL: ForkedAnswers.KEEP_ALL,
+}
+
+
+_OFFERS = {
+    call_pb.CallPolicy.OFFERS_UNSPECIFIED: Offers.ASK,
+    call_pb.CallPolicy.OFFERS_ASK: Offers.ASK,
+    call_pb.CallPolicy.OFFERS_ACCEPT: Offers.ACCEPT,
+    call_pb.CallPolicy.OFFERS_ACCEPT_UNCHANGED: Offers.ACCEPT_UNCHANGED,
+    call_pb.CallPolicy.OFFERS_REFUSE: Offers.REFUSE,
+}
+_REFRESHERS = {
+    call_pb.SessionTimer.REFRESHER_UNSPECIFIED: None,
+    call_pb.SessionTimer.REFRESHER_LOCAL: Refresher.LOCAL,
+    call_pb.SessionTimer.REFRESHER_REMOTE: Refresher.REMOTE,
 }
 
 
@@ -184,14 +203,15 @@ def credentials(check: Check, values: Iterable[pb.Credentials]) -> tuple[Credent
 
 def policy(check: Check, value: call_pb.CallPolicy) -> Policy:
     """What the stack does by itself for the call."""
-    if value.HasField("session_timer"):
-        check.fail("policy.session_timer", "this server has no session timers yet", UNSUPPORTED)
     reliability = _RELIABILITY.get(value.reliable_provisional)
     if reliability is None:
         check.fail("policy.reliable_provisional", "is no value of the enumeration")
     forked_answers = _FORKED_ANSWERS.get(value.forked_answers)
     if forked_answers is None:
         check.fail("policy.forked_answers", "is no value of the enumeration")
+    offers = _OFFERS.get(value.offers)
+    if offers is None:
+        check.fail("policy.offers", "is no value of the enumeration")
     return Policy(
         reliability=reliability or Reliability.SUPPORTED,
         ring_timeout=_limit(check, value, "ring_timeout"),
@@ -199,7 +219,28 @@ def policy(check: Check, value: call_pb.CallPolicy) -> Policy:
         max_redirects=check.number("policy.max_redirects", value.max_redirects, 0, 70),
         respond_timeout=_limit(check, value, "respond_timeout"),
         forked_answers=forked_answers or ForkedAnswers.KEEP_FIRST,
+        session_timer=(
+            _session_timer(check, value.session_timer) if value.HasField("session_timer") else None
+        ),
+        offers=offers or Offers.ASK,
     )
+
+
+def _session_timer(check: Check, value: call_pb.SessionTimer) -> TimerWish:
+    field = "policy.session_timer"
+    interval = min_se = None
+    if value.HasField("interval"):
+        interval = float(math.ceil(check.seconds(f"{field}.interval", value.interval)))
+    if value.HasField("min_se"):
+        min_se = float(math.ceil(check.positive(f"{field}.min_se", value.min_se)))
+    for name, seconds in (("interval", interval), ("min_se", min_se)):
+        if seconds is not None and seconds > LARGEST_SECONDS:
+            check.fail(f"{field}.{name}", f"must not be longer than {LARGEST_SECONDS} seconds")
+    if interval and min_se and interval < min_se:
+        check.fail(f"{field}.interval", "must not be shorter than min_se")
+    if value.refresher not in _REFRESHERS:
+        check.fail(f"{field}.refresher", "is no value of the enumeration")
+    return TimerWish(interval=interval, min_se=min_se, refresher=_REFRESHERS.get(value.refresher))
 
 
 def _limit(check: Check, value: call_pb.CallPolicy, name: str) -> float | None:

@@ -15,6 +15,7 @@ from picosip_server.sip.ua.snapshots import (
     OfferAnswerState,
     RegistrationSnapshot,
     RegistrationState,
+    SessionTimerSnapshot,
     Termination,
 )
 
@@ -74,6 +75,9 @@ def call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
         offer_answer_state=_OFFER_ANSWER_STATES[value.offer_answer_state],
         local_description=descriptions.to_proto(value.local_description),
         remote_description=descriptions.to_proto(value.remote_description),
+        local_hold=value.local_hold,
+        remote_hold=value.remote_hold,
+        session_timer=None if value.session_timer is None else session_timer(value.session_timer),
         termination=None if value.termination is None else termination(value.termination),
         create_time=clock.timestamp(value.create_time),
         answer_time=None if answered is None else clock.timestamp(answered),
@@ -90,6 +94,16 @@ def dialog(value: DialogSnapshot) -> call_pb.Dialog:
         remote_target=clean(value.remote_target),
         route_set=map(clean, value.route_set),
         early=value.early,
+    )
+
+
+def session_timer(value: SessionTimerSnapshot) -> call_pb.SessionTimer:
+    """A session timer that runs."""
+    ours, theirs = call_pb.SessionTimer.REFRESHER_LOCAL, call_pb.SessionTimer.REFRESHER_REMOTE
+    return call_pb.SessionTimer(
+        interval=duration(value.interval),
+        min_se=duration(value.min_se) if value.min_se else None,
+        refresher=ours if value.we_refresh else theirs,
     )
 
 

@@ -8,17 +8,21 @@ from picosip_server.sip.headers import canonical
 
 METHODS: tuple[str, ...] = (
     *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK"),
-    *("INFO", "MESSAGE"),
+    *("UPDATE", "INFO", "MESSAGE"),
 )
 """Methods that the stack takes by itself or for calls."""
 
 KNOWN_METHODS: frozenset[str] = frozenset(
-    (*METHODS, "REGISTER", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH")
+    (*METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH")
 )
 """Methods of the IANA registry: one that is not taken gets 405; any other 501 (section 8.2.1)."""
 
-OPTION_TAGS: tuple[str, ...] = ("100rel",)
-"""Option tags understood in Require (section 8.2.2.3)."""
+OPTION_TAGS: tuple[str, ...] = ("100rel", "timer", "199")
+"""Option tags that we announce, and understand in Require (section 8.2.2.3)."""
+
+CARRIED_TAGS: tuple[str, ...] = ("precondition",)
+"""Option tags that are the application's to act on, in its session descriptions: accepted in
+Require, announced by those who want them (RFC 3312)."""
 
 _WITH_CONTACT = frozenset(("OPTIONS", "SUBSCRIBE", "NOTIFY", "REFER", "UPDATE"))
 

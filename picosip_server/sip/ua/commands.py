@@ -21,6 +21,9 @@ class Body:
     content_type: str
     data: bytes
     disposition: str = ""
+    continues: bool = False
+    """A session description whose o= line is the stack's to make: it goes on from the one sent
+    before (RFC 3264 section 8)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,38 @@ class ForkedAnswers(enum.Enum):
     KEEP_ALL = "keep_all"
 
 
+class Offers(enum.Enum):
+    """What becomes of an offer of the far end inside a call that stands."""
+
+    ASK = "ask"
+    """The application answers each."""
+    ACCEPT = "accept"
+    """Answered from the present description."""
+    ACCEPT_UNCHANGED = "accept_unchanged"
+    """One that changes nothing is answered from the present description; others are asked."""
+    REFUSE = "refuse"
+    """Refused with 488."""
+
+
+class Refresher(enum.Enum):
+    """Who refreshes a session (RFC 4028)."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerWish:
+    """What the application wants of a session timer, in seconds. None: the server's default.
+
+    ``interval`` 0 is no timer, unless the far end wants one.
+    """
+
+    interval: float | None = None
+    min_se: float | None = None
+    refresher: Refresher | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What the stack does by itself for one call. None: the server's default or no limit."""
@@ -77,6 +112,8 @@ class Policy:
     max_redirects: int = 0
     respond_timeout: float | None = None
     forked_answers: ForkedAnswers = ForkedAnswers.KEEP_FIRST
+    session_timer: TimerWish | None = None
+    offers: Offers = Offers.ASK
 
 
 class WaitFor(enum.Enum):
@@ -176,6 +213,42 @@ class Hangup(CallCommand):
     reason: str = ""
     options: Options = Options()
     remote_tag: str = ""
+
+
+class ModifyMethod(enum.Enum):
+    """Which request changes a session."""
+
+    DEFAULT = "default"
+    """UPDATE in an early dialog and for a mere refresh, where the far end takes it; else
+    re-INVITE."""
+    INVITE = "invite"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modify(CallCommand):
+    """Offers another session, or refreshes the present one. Without ``offer`` a re-INVITE that
+    was asked for by name invites an offer, which Answer answers.
+
+    Completed with a ``CallSnapshot`` after the final response.
+    """
+
+    offer: Body | None = None
+    method: ModifyMethod = ModifyMethod.DEFAULT
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(CallCommand):
+    """Offers the present session without the far end's media (RFC 3264 section 8.4).
+
+    Completed with a ``CallSnapshot`` after the final response.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(CallCommand):
+    """Offers the session as it was before Hold. Completed as Hold is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.timers import Timers
 
 
@@ -31,6 +32,47 @@ class Identity(Protocol):
         """A resource name ``requests/{request}``."""
 
 
+class Descriptions(Protocol):
+    """What the stack does with session descriptions by itself: to a call they are opaque.
+
+    All take and give octets. ``given`` is what the application gave last, ``sent`` what went
+    out last: what is made goes on from its o= line. Each raises LocalProtocolError where a
+    description cannot be read.
+    """
+
+    def resume(self, given: bytes, sent: bytes) -> bytes:
+        """``given``, as the next description after ``sent`` (RFC 3264 section 8)."""
+
+    def hold(self, given: bytes, sent: bytes) -> bytes:
+        """The same, without media from the far end (section 8.4)."""
+
+    def answer(self, given: bytes, sent: bytes, offer: bytes, *, hold: bool) -> bytes:
+        """An answer to ``offer`` (section 6)."""
+
+    def holds(self, description: bytes) -> bool:
+        """Whether the one who sent it wants no media; False where it cannot be read."""
+
+
+class Opaque:
+    """For those who never look into a description."""
+
+    def resume(self, given: bytes, sent: bytes) -> bytes:
+        """As it is."""
+        return given
+
+    def hold(self, given: bytes, sent: bytes) -> bytes:
+        """Impossible."""
+        raise LocalProtocolError("session descriptions are not read here")
+
+    def answer(self, given: bytes, sent: bytes, offer: bytes, *, hold: bool) -> bytes:
+        """Impossible."""
+        raise LocalProtocolError("session descriptions are not read here")
+
+    def holds(self, description: bytes) -> bool:
+        """Nobody knows."""
+        return False
+
+
 def nobody(resource: str, labels: Mapping[str, str]) -> bool:
     """The audience of a user agent to which no application listens."""
     return False
@@ -48,5 +90,12 @@ class Context:
     answer_timeout: float = 180.0
     respond_timeout: float = 10.0
     offer_timeout: float = 10.0
+    session_expires: float = 1800.0
+    """Session interval that our INVITEs ask for (RFC 4028); 0: none."""
+    min_se: float = 90.0
+    """The smallest session interval taken from the far end."""
+    accept: tuple[str, ...] = ()
+    """Body types that an INVITE may carry besides application/sdp."""
+    descriptions: Descriptions = field(default_factory=Opaque)
     hears: Callable[[str, Mapping[str, str]], bool] = nobody
     """Whether an application listens to a resource with these labels."""

@@ -94,10 +94,19 @@ class CallConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallModified(Event):
-    """The descriptions changed outside INVITE, 2xx and ACK: in a PRACK, or its 200."""
+    """The descriptions changed after the first offer and its answer: by PRACK, UPDATE or
+    re-INVITE. Without ``local_description`` the remote one is an offer that awaits Answer."""
 
     local_description: Body | None
     remote_description: Body | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld(Event):
+    """One end began or ceased to hold the other (RFC 3264 section 8.4)."""
+
+    local_hold: bool
+    remote_hold: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

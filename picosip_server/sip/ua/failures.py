@@ -17,6 +17,14 @@ def refused(response: Response, what: str) -> Failure:
     )
 
 
+def retry_after(response: Response) -> float:
+    """Seconds in Retry-After (RFC 3261 section 20.33), 0 where it is missing or unreadable."""
+    text = (response.headers.get("Retry-After") or "").split(";", 1)[0].split("(", 1)[0].strip()
+    if text.isascii() and text.isdigit() and len(text) <= 6:
+        return float(text)
+    return 0.0
+
+
 def invalid(field: str, detail: str) -> Failure:
     """The command itself is wrong."""
     return Failure(kind=FailureKind.INVALID, detail=detail, field=field)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from picosip_server.sip.dialog import contact_target
 from picosip_server.sip.message import Request
 from picosip_server.sip.multipart import find_part
-from picosip_server.sip.ua.capabilities import KNOWN_METHODS, METHODS, OPTION_TAGS, SDP_TYPE
+from picosip_server.sip.ua.capabilities import (
+    CARRIED_TAGS,
+    KNOWN_METHODS,
+    METHODS,
+    OPTION_TAGS,
+    SDP_TYPE,
+)
 
 ALLOW = ", ".join(METHODS)
-SUPPORTED = ", ".join(OPTION_TAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +29,13 @@ class Refusal:
     reason: str = ""
 
 
-def capability_headers() -> list[tuple[str, str]]:
-    """Allow and Supported, as an INVITE and its 2xx carry them (sections 13.2.1, 13.3.1.4)."""
-    return [("Allow", ALLOW), ("Supported", SUPPORTED)]
+def capability_headers(*, reliably: bool = True) -> list[tuple[str, str]]:
+    """Allow and Supported, as an INVITE and its 2xx carry them (sections 13.2.1, 13.3.1.4).
+
+    ``reliably`` False leaves out 100rel: provisional responses are not to be reliable.
+    """
+    tags = [tag for tag in OPTION_TAGS if reliably or tag != "100rel"]
+    return [("Allow", ALLOW), ("Supported", ", ".join(tags))]
 
 
 def option_answer(accept: Collection[str] = ()) -> list[tuple[str, str]]:
@@ -35,7 +45,7 @@ def option_answer(accept: Collection[str] = ()) -> list[tuple[str, str]]:
         ("Accept", accept_value(accept)),
         ("Accept-Encoding", "identity"),
         ("Accept-Language", "en"),
-        ("Supported", SUPPORTED),
+        ("Supported", ", ".join(OPTION_TAGS)),
     ]
 
 
@@ -46,7 +56,7 @@ def accept_value(accept: Collection[str]) -> str:
 
 def unsupported(request: Request) -> list[str]:
     """The option tags in Require that are not understood (section 8.2.2.3)."""
-    return [tag for tag in request.require if tag not in OPTION_TAGS]
+    return [tag for tag in request.require if tag not in (*OPTION_TAGS, *CARRIED_TAGS)]
 
 
 def refuse_uri(request: Request) -> Refusal | None:
@@ -61,7 +71,7 @@ def refuse_method(request: Request, claimed: bool) -> Refusal | None:
     method = request.method
     if claimed or method in ("INVITE", "OPTIONS"):
         return None
-    if method in ("BYE", "PRACK", "INFO"):
+    if method in ("BYE", "PRACK", "UPDATE", "INFO"):
         # They belong to dialogs, and this one names none (12.2.2, RFC 6086 section 4.2.1).
         return Refusal(481)
     allowed = ", ".join(each for each in METHODS if each != method)
@@ -82,17 +92,38 @@ def refuse_invite(request: Request, accept: Collection[str]) -> Refusal | None:
     Raises:
         RemoteProtocolError: there is no usable Contact (section 8.1.1.8).
     """
-    if request.body:
-        kind = request.content_type
-        encoding = (request.headers.get("Content-Encoding") or "identity").strip().lower()
-        if encoding != "identity":
-            return Refusal(415, (("Accept-Encoding", "identity"),))
-        if kind != SDP_TYPE and kind not in accept and not _has_description(request):
-            return Refusal(415, (("Accept", accept_value(accept)),))
+    refusal = refuse_body(request, accept)
+    if refusal is not None:
+        return refusal
     if request.headers.has("Accept") and not _takes_sdp(request):
         # RFC 4475 section 3.3.15: no description that we could send would be understood.
         return Refusal(406)
     contact_target(request)
+    return None
+
+
+def refuse_interval(request: Request, least: float) -> Refusal | None:
+    """RFC 4028 section 9: 422 for a session interval below ``least`` seconds.
+
+    Raises:
+        RemoteProtocolError: the Session-Expires cannot be read.
+    """
+    asked = request.session_expires
+    if asked is None or asked.interval >= least:
+        return None
+    return Refusal(422, (("Min-SE", str(math.ceil(least))),))
+
+
+def refuse_body(request: Request, accept: Collection[str]) -> Refusal | None:
+    """Section 8.2.3: a body that is understood, in an INVITE or UPDATE."""
+    if not request.body:
+        return None
+    kind = request.content_type
+    encoding = (request.headers.get("Content-Encoding") or "identity").strip().lower()
+    if encoding != "identity":
+        return Refusal(415, (("Accept-Encoding", "identity"),))
+    if kind != SDP_TYPE and kind not in accept and not _has_description(request):
+        return Refusal(415, (("Accept", accept_value(accept)),))
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from picosip_server.sip.address import Address
-from picosip_server.sip.errors import RemoteProtocolError
+from picosip_server.sip.errors import LocalProtocolError, RemoteProtocolError
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.ua.bodies import body_of
 from picosip_server.sip.ua.commands import Body, Respond
@@ -14,6 +14,9 @@ from picosip_server.sip.ua.events import IncomingRequest, IncomingRequestClosed
 from picosip_server.sip.ua.failures import invalid, not_found
 from picosip_server.sip.ua.outputs import Failure
 from picosip_server.sip.ua.user import Serving, TransactionUser
+
+ANSWER_WANTED = "the request carries an offer: a 2xx must answer it"
+"""RFC 3264 section 5."""
 
 
 def request_key(name: str) -> Hashable:
@@ -27,12 +30,24 @@ class Pending:
 
     name: str
     serving: Serving
-    wants_answer: bool
-    """It carries an offer."""
+    wants_description: str
+    """Why a 2xx needs a description; empty: it does not."""
     default: tuple[int, str]
     """Status and reason that the stack gives when the application is silent."""
     default_headers: tuple[tuple[str, str], ...]
     on_answer: Callable[[Response, Body | None, float], None]
+    fields: Callable[[int], Iterable[tuple[str, str]]]
+    """Header fields of the owner's in a response with this status."""
+    prepare: Callable[[Body], Body]
+    """What becomes of a description before it is sent. Raises LocalProtocolError."""
+
+
+def _no_fields(status: int) -> Iterable[tuple[str, str]]:
+    return ()
+
+
+def _as_given(body: Body) -> Body:
+    return body
 
 
 class Pendings:
@@ -58,6 +73,9 @@ class Pendings:
         call: str = "",
         offer: Body | None = None,
         authenticated_user: str = "",
+        wants_description: str = "",
+        fields: Callable[[int], Iterable[tuple[str, str]]] = _no_fields,
+        prepare: Callable[[Body], Body] = _as_given,
     ) -> str:
         """Hands a request to the application, and returns the name it was given."""
         user = self._user
@@ -66,15 +84,18 @@ class Pendings:
         self._items[name] = Pending(
             name=name,
             serving=serving,
-            wants_answer=offer is not None,
+            wants_description=wants_description or (ANSWER_WANTED if offer is not None else ""),
             default=default,
             default_headers=default_headers,
             on_answer=on_answer,
+            fields=fields,
+            prepare=prepare,
         )
         user.bind(request_key(name))
         user.alarm(self.ALARM_PREFIX + name, respond_by)
-        # RFC 4320 section 4.1: 100 once the client's timer E would have reached T2.
-        user.alarm(self.ALARM_PREFIX + "trying " + name, now + self._until_trying())
+        if request.method != "INVITE":
+            # RFC 4320 section 4.1: 100 once the client's timer E would have reached T2.
+            user.alarm(self.ALARM_PREFIX + "trying " + name, now + self._until_trying())
         user.emit(
             IncomingRequest(
                 resource=call or name,
@@ -101,14 +122,18 @@ class Pendings:
         pending = self._items.get(command.name)
         if pending is None:
             return not_found(command.name)
-        if pending.wants_answer and command.status < 300 and command.body is None:
-            # RFC 3264 section 5: a 2xx to a request with an offer carries the answer.
-            return invalid("description", "the request carries an offer: a 2xx must answer it")
+        body = command.body
+        if command.status < 300 and pending.wants_description:
+            if body is None:
+                # RFC 3264 section 5, RFC 3261 section 14.2.
+                return invalid("description", pending.wants_description)
+            try:
+                body = pending.prepare(body)
+            except LocalProtocolError as error:
+                return invalid("description", str(error))
         self._take(command.name)
         headers = list(command.options.headers)
-        self._answer(
-            pending, now, command.status, command.reason, headers=headers, body=command.body
-        )
+        self._answer(pending, now, command.status, command.reason, headers=headers, body=body)
         return None
 
     def alarm(self, alarm: str, now: float) -> bool:
@@ -132,6 +157,13 @@ class Pendings:
             pending = self._take(name)
             if pending is not None:
                 self._close(pending, status, reason, now)
+
+    def close(self, serving: Serving, status: int, now: float) -> None:
+        """The peer has withdrawn the request that this transaction serves."""
+        for name, pending in list(self._items.items()):
+            if pending.serving is serving:
+                self._take(name)
+                self._close(pending, status, "", now)
 
     def _close(
         self,
@@ -170,7 +202,7 @@ class Pendings:
             status,
             reason,
             to_tag=self._user.local_tag(),
-            headers=headers,
+            headers=[*pending.fields(status), *headers],
             content_type=body.content_type if body is not None else "",
             body=body.data if body is not None else b"",
         )

@@ -17,7 +17,7 @@ from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.events import RegistrationChanged
 from picosip_server.sip.ua.exchange import Draft, Exchange
-from picosip_server.sip.ua.failures import refused
+from picosip_server.sip.ua.failures import refused, retry_after
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.snapshots import RegistrationSnapshot, RegistrationState
 from picosip_server.sip.ua.user import TransactionUser
@@ -307,7 +307,7 @@ class Registration(TransactionUser):
         # RFC 5626 section 4.5: between half of it and all of it, so that many spread out.
         wait = longest * (0.5 + 0.5 * self.context.identity.fraction())
         if response is not None:
-            wait = max(wait, _retry_after(response))
+            wait = max(wait, retry_after(response))
         self.disarm("refresh")
         self.alarm("retry", now + wait)
         self._change(RegistrationState.FAILED, now, response)
@@ -376,11 +376,3 @@ def _expires(response: Response) -> int | None:
         return response.expires
     except RemoteProtocolError:
         return None
-
-
-def _retry_after(response: Response) -> float:
-    """Seconds in Retry-After (20.33), 0 where it is missing or unreadable."""
-    text = (response.headers.get("Retry-After") or "").split(";", 1)[0].split("(", 1)[0].strip()
-    if text.isascii() and text.isdigit() and len(text) <= 6:
-        return float(text)
-    return 0.0

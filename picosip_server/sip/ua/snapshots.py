@@ -78,6 +78,15 @@ class DialogSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTimerSnapshot:
+    """A session timer that runs (RFC 4028); seconds. ``min_se`` 0: nobody named one."""
+
+    interval: float
+    min_se: float
+    we_refresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallSnapshot:
     """One call."""
 
@@ -93,6 +102,9 @@ class CallSnapshot:
     offer_answer_state: OfferAnswerState = OfferAnswerState.NONE
     local_description: Body | None = None
     remote_description: Body | None = None
+    local_hold: bool = False
+    remote_hold: bool = False
+    session_timer: SessionTimerSnapshot | None = None
     termination: Termination | None = None
     create_time: float = 0.0
     answer_time: float | None = None

@@ -284,7 +284,7 @@ def test_a_cancel_of_something_unknown(net: Simulation, host: Host, peer: Peer) 
 
 
 def test_a_cancel_of_a_request_inside_the_dialog(net: Simulation, host: Host, peer: Peer) -> None:
-    """9.2: the re-INVITE has its final response; the call goes on."""
+    """9.2: the re-INVITE ends with 487; the call goes on."""
     called(net, host, peer)
     host.answer(host.call())
     net.run(0.1)
@@ -293,10 +293,12 @@ def test_a_cancel_of_a_request_inside_the_dialog(net: Simulation, host: Host, pe
     branch = peer.ask("INVITE", host.address, to_tag=tag, cseq=2, body=SDP)
     peer.ask("CANCEL", host.address, to_tag=tag, cseq=2, branch=branch)
     net.run(0.1)
-    assert peer.rest() == ["488 INVITE 2", "200 CANCEL 2"]
+    assert peer.rest() == ["100 INVITE 2", "200 CANCEL 2", "487 INVITE 2"]
     peer.ask("ACK", host.address, to_tag=tag, cseq=2, branch=branch)
     net.run(0.1)
     assert snapshot(host).state is CallState.CONFIRMED
+    (closed,) = host.of(events.IncomingRequestClosed)
+    assert closed.status == 487
 
 
 @pytest.mark.parametrize("expires, after", [("30", 30.0), ("0", 0.0)])

@@ -6,10 +6,10 @@ import pytest
 
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Options, Policy
-from picosip_server.sip.ua.inspect import ALLOW
 from picosip_server.sip.ua.outputs import FailureKind
 from picosip_server.sip.ua.snapshots import CallState, Cause, Termination
 from tests.engine.memory import SDP, Host, Simulation
+from tests.sip.capabilities import ALLOW, SUPPORTED
 from tests.sip.ua.peer import Peer
 from tests.sip.ua.scene import accept, called, connect, ended, result, snapshot
 
@@ -105,7 +105,7 @@ def test_requests_inside_the_dialog(net: Simulation, host: Host, peer: Peer) -> 
     options = peer.response(200)
     assert options.headers.get("Allow") == ALLOW
     assert options.headers.get("Accept") == "application/sdp"
-    assert options.headers.get("Supported") == "100rel"
+    assert options.headers.get("Supported") == SUPPORTED
     for _ in range(2):
         assert peer.response(405).headers.get("Allow") == ALLOW
     # RFC 3262 section 3: no provisional response of ours awaits this PRACK.
@@ -131,19 +131,6 @@ def test_a_lower_cseq_and_an_unknown_extension(net: Simulation, host: Host, peer
     assert peer.lines()[-3:] == ["200 OPTIONS 10", "500 OPTIONS 9", "420 OPTIONS 11"]
     _, refused, _ = peer.received[-1]
     assert refused.headers.get("Unsupported") == "nonsense, more"
-
-
-def test_a_session_is_not_changed(net: Simulation, host: Host, peer: Peer) -> None:
-    """14.2: 488, and the session stays as it was."""
-    called(net, host, peer)
-    tag = accept(net, host, peer)
-    branch = peer.ask("INVITE", host.address, to_tag=tag, cseq=2, body=SDP)
-    net.run(0.1)
-    assert "does not change" in (peer.response(488).headers.get("Warning") or "")
-    peer.ask("ACK", host.address, to_tag=tag, cseq=2, branch=branch)
-    net.run(0.1)
-    assert snapshot(host).state is CallState.CONFIRMED
-    assert peer.rest() == []
 
 
 # As the callee.

@@ -9,10 +9,10 @@ import pytest
 from picosip_server.sip.message import Request
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Options
-from picosip_server.sip.ua.inspect import ALLOW
 from picosip_server.sip.ua.outputs import FailureKind
 from picosip_server.sip.ua.snapshots import CallState, Cause, OfferAnswerState, Termination
 from tests.engine.memory import ANSWER, SDP, Everybody, Host, Simulation
+from tests.sip.capabilities import ALLOW, SUPPORTED
 from tests.sip.ua.peer import Peer
 from tests.sip.ua.scene import OTHER, accept, called, ended, result, snapshot
 
@@ -56,7 +56,7 @@ def test_rings_answers_and_is_hung_up(net: Simulation, host: Host, peer: Peer) -
     assert (ok.to.tag, ok.body) == (ringing.to.tag, ANSWER.data)
     assert ok.headers.get("Contact") == "<sip:callee@10.0.0.1:5060>"
     assert ok.headers.get("Allow") == ALLOW
-    assert ok.headers.get("Supported") == "100rel"
+    assert ok.headers.get("Supported") == SUPPORTED
     assert token not in host.results
     peer.ask("ACK", host.address, to_tag=ok.to.tag)
     net.run(0.1)

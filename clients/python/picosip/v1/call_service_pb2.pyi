@@ -443,6 +443,39 @@ class CallPolicy(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Offers:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OffersEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CallPolicy._Offers.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OFFERS_UNSPECIFIED: CallPolicy._Offers.ValueType  # 0
+        """As OFFERS_ASK."""
+        OFFERS_ASK: CallPolicy._Offers.ValueType  # 1
+        """The application answers: an IncomingRequest, and Respond."""
+        OFFERS_ACCEPT: CallPolicy._Offers.ValueType  # 2
+        """The stack answers from the present description: the streams that it has, with the
+        directions that fit; others are refused.
+        """
+        OFFERS_ACCEPT_UNCHANGED: CallPolicy._Offers.ValueType  # 3
+        """The same for one that changes nothing (a refresh); others are asked."""
+        OFFERS_REFUSE: CallPolicy._Offers.ValueType  # 4
+        """488."""
+
+    class Offers(_Offers, metaclass=_OffersEnumTypeWrapper): ...
+    OFFERS_UNSPECIFIED: CallPolicy.Offers.ValueType  # 0
+    """As OFFERS_ASK."""
+    OFFERS_ASK: CallPolicy.Offers.ValueType  # 1
+    """The application answers: an IncomingRequest, and Respond."""
+    OFFERS_ACCEPT: CallPolicy.Offers.ValueType  # 2
+    """The stack answers from the present description: the streams that it has, with the
+    directions that fit; others are refused.
+    """
+    OFFERS_ACCEPT_UNCHANGED: CallPolicy.Offers.ValueType  # 3
+    """The same for one that changes nothing (a refresh); others are asked."""
+    OFFERS_REFUSE: CallPolicy.Offers.ValueType  # 4
+    """488."""
+
     class _ForkedAnswers:
         ValueType = _typing.NewType("ValueType", _builtins.int)
         V: _TypeAlias = ValueType  # noqa: Y015
@@ -489,6 +522,7 @@ class CallPolicy(_message.Message):
     RESPOND_TIMEOUT_FIELD_NUMBER: _builtins.int
     HANGUP_ON_DISCONNECT_FIELD_NUMBER: _builtins.int
     FORKED_ANSWERS_FIELD_NUMBER: _builtins.int
+    OFFERS_FIELD_NUMBER: _builtins.int
     reliable_provisional: Global___CallPolicy.ReliableProvisional.ValueType
     max_redirects: _builtins.int
     """How many 3xx to follow by itself; 0 reports the redirect instead."""
@@ -496,8 +530,14 @@ class CallPolicy(_message.Message):
     """Ends the call when the RPC or the Control stream that made it goes away."""
     forked_answers: Global___CallPolicy.ForkedAnswers.ValueType
     """What becomes of a second 2xx to one INVITE (RFC 3261 section 13.2.2.4)."""
+    offers: Global___CallPolicy.Offers.ValueType
+    """What becomes of an offer of the far end inside the confirmed call."""
     @_builtins.property
-    def session_timer(self) -> Global___SessionTimer: ...
+    def session_timer(self) -> Global___SessionTimer:
+        """RFC 4028. Unset fields are as the server is set; an interval of 0 asks for no timer. An
+        incoming INVITE that asks for less than `min_se` gets 422 when it is to be answered.
+        """
+
     @_builtins.property
     def ring_timeout(self) -> _duration_pb2.Duration: ...
     @_builtins.property
@@ -519,10 +559,11 @@ class CallPolicy(_message.Message):
         respond_timeout: _duration_pb2.Duration | None = ...,
         hangup_on_disconnect: _builtins.bool = ...,
         forked_answers: Global___CallPolicy.ForkedAnswers.ValueType = ...,
+        offers: Global___CallPolicy.Offers.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_duration", b"max_duration", "respond_timeout", b"respond_timeout", "ring_timeout", b"ring_timeout", "session_timer", b"session_timer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["forked_answers", b"forked_answers", "hangup_on_disconnect", b"hangup_on_disconnect", "max_duration", b"max_duration", "max_redirects", b"max_redirects", "reliable_provisional", b"reliable_provisional", "respond_timeout", b"respond_timeout", "ring_timeout", b"ring_timeout", "session_timer", b"session_timer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forked_answers", b"forked_answers", "hangup_on_disconnect", b"hangup_on_disconnect", "max_duration", b"max_duration", "max_redirects", b"max_redirects", "offers", b"offers", "reliable_provisional", b"reliable_provisional", "respond_timeout", b"respond_timeout", "ring_timeout", b"ring_timeout", "session_timer", b"session_timer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -840,13 +881,17 @@ class ModifyRequest(_message.Message):
     class _MethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ModifyRequest._Method.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         METHOD_UNSPECIFIED: ModifyRequest._Method.ValueType  # 0
-        """UPDATE in an early dialog, re-INVITE otherwise."""
+        """UPDATE in an early dialog, and for a mere refresh where the far end takes it;
+        re-INVITE otherwise.
+        """
         METHOD_INVITE: ModifyRequest._Method.ValueType  # 1
         METHOD_UPDATE: ModifyRequest._Method.ValueType  # 2
 
     class Method(_Method, metaclass=_MethodEnumTypeWrapper): ...
     METHOD_UNSPECIFIED: ModifyRequest.Method.ValueType  # 0
-    """UPDATE in an early dialog, re-INVITE otherwise."""
+    """UPDATE in an early dialog, and for a mere refresh where the far end takes it;
+    re-INVITE otherwise.
+    """
     METHOD_INVITE: ModifyRequest.Method.ValueType  # 1
     METHOD_UPDATE: ModifyRequest.Method.ValueType  # 2
 
@@ -859,7 +904,11 @@ class ModifyRequest(_message.Message):
     name: _builtins.str
     method: Global___ModifyRequest.Method.ValueType
     @_builtins.property
-    def offer(self) -> _sdp_pb2.SessionDescription: ...
+    def offer(self) -> _sdp_pb2.SessionDescription:
+        """Absent: a refresh; or, with METHOD_INVITE, a re-INVITE that invites an offer, which
+        arrives as CallModified without a local description and is answered with Answer.
+        """
+
     @_builtins.property
     def options(self) -> _sip_pb2.MessageOptions: ...
     def __init__(

@@ -524,7 +524,9 @@ class CallModified(_message.Message):
     LOCAL_DESCRIPTION_FIELD_NUMBER: _builtins.int
     REMOTE_DESCRIPTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def local_description(self) -> _sdp_pb2.SessionDescription: ...
+    def local_description(self) -> _sdp_pb2.SessionDescription:
+        """Absent where `remote_description` is an offer that awaits Answer."""
+
     @_builtins.property
     def remote_description(self) -> _sdp_pb2.SessionDescription: ...
     def __init__(

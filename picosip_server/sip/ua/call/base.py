@@ -11,17 +11,20 @@ from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.hop import Hop
-from picosip_server.sip.message import Request, Response
-from picosip_server.sip.offer_answer import Side
+from picosip_server.sip.message import Message, Request, Response
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.call.bye import Bye
+from picosip_server.sip.ua.call.changes import Changes
 from picosip_server.sip.ua.call.leg import Leg
+from picosip_server.sip.ua.call.picture import picture
+from picosip_server.sip.ua.call.proposals import Proposals
 from picosip_server.sip.ua.call.requests_in import RequestsIn
 from picosip_server.sip.ua.call.requests_out import RequestsOut
+from picosip_server.sip.ua.call.session_timer import SessionTimer
 from picosip_server.sip.ua.commands import Body, Command, Policy
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
-from picosip_server.sip.ua.events import CallConfirmed, CallEnded, CallModified
+from picosip_server.sip.ua.events import CallConfirmed, CallEnded, CallHeld, CallModified
 from picosip_server.sip.ua.inspect import unsupported
 from picosip_server.sip.ua.keys import dialog_key
 from picosip_server.sip.ua.outputs import Failure, FailureKind
@@ -31,38 +34,47 @@ from picosip_server.sip.ua.snapshots import (
     CallSnapshot,
     CallState,
     Cause,
-    OfferAnswerState,
     Termination,
 )
 from picosip_server.sip.ua.user import Serving, TransactionUser
+
+SESSION_END = "session end"
+"""Alarm: nobody has refreshed the session."""
 
 
 class Call(TransactionUser, ABC):
     """An INVITE session. Subclasses are its two roles."""
 
     __slots__ = (
-        "_answer_time",
         "_bye_failure",
         "_byes",
-        "_create_time",
-        "_end_time",
         "_ending",
-        "_from",
         "_hangups",
-        "_request_uri",
-        "_to",
+        "answer_time",
         "auth",
         "authenticated_user",
         "call_id",
+        "changes",
+        "contact_user",
+        "create_time",
+        "end_time",
+        "from_address",
+        "given",
         "legs",
         "local_description",
+        "local_hold",
         "pendings",
         "policy",
+        "proposals",
+        "remote_hold",
+        "request_uri",
         "requests_in",
         "requests_out",
         "state",
         "tag",
         "termination",
+        "timer",
+        "to_address",
     )
 
     DIRECTION: ClassVar[CallDirection]
@@ -79,20 +91,32 @@ class Call(TransactionUser, ABC):
         request_uri: str,
         call_id: str,
         policy: Policy,
+        contact_user: str,
         now: float,
     ) -> None:
         super().__init__(name, context, labels)
         self.state = state
-        self._from = from_address
-        self._to = to_address
-        self._request_uri = request_uri
+        self.from_address = from_address
+        self.to_address = to_address
+        self.request_uri = request_uri
         self.call_id = call_id
         self.policy = policy
         self.tag = context.identity.tag()
         self.legs: dict[str, Leg] = {}
         self.auth: DigestClient | None = None
         self.authenticated_user = ""
+        self.contact_user = contact_user
+        """User part of the Contact that is made from a hop."""
         self.local_description: Body | None = None
+        """What this side said last, and was not refused."""
+        self.given: Body | None = None
+        """What the application gave last: a hold differs from it, and so may an answer that the
+        stack makes."""
+        self.local_hold = False
+        self.remote_hold = False
+        self.timer = SessionTimer(context, policy.session_timer)
+        self.changes = Changes(self)
+        self.proposals = Proposals(self)
         self.pendings = Pendings(self)
         self.requests_in = RequestsIn(self)
         self.requests_out = RequestsOut(self)
@@ -103,35 +127,14 @@ class Call(TransactionUser, ABC):
         self._byes = 0
         """How many BYEs of ours await their answer."""
         self._bye_failure: Failure | None = None
-        self._create_time = now
-        self._answer_time: float | None = None
-        self._end_time: float | None = None
+        self.create_time = now
+        self.answer_time: float | None = None
+        self.end_time: float | None = None
         self.bind(dialog_key(call_id, self.tag))
 
     def snapshot(self) -> CallSnapshot:
         """The call as plain values."""
-        leg = self.main_leg()
-        hidden = self.state in (CallState.CALLING, CallState.INCOMING)
-        return CallSnapshot(
-            name=self.name,
-            state=self.state,
-            direction=self.DIRECTION,
-            from_address=_untagged(self._from),
-            to_address=self._to,
-            request_uri=self._request_uri,
-            sip_call_id=self.call_id,
-            local_tag=self.tag,
-            dialogs=() if hidden else tuple(each.snapshot() for each in self.live_legs()),
-            offer_answer_state=self._offer_answer_state(leg),
-            local_description=self.local_description,
-            remote_description=leg.remote_description if leg is not None else None,
-            termination=self.termination,
-            create_time=self._create_time,
-            answer_time=self._answer_time,
-            end_time=self._end_time,
-            labels=self.labels,
-            authenticated_user=self.authenticated_user,
-        )
+        return picture(self)
 
     def live_legs(self) -> list[Leg]:
         """The dialogs that count: those answered, while there is none the early ones; where
@@ -146,24 +149,9 @@ class Call(TransactionUser, ABC):
             return None
         return legs[0] if legs[0].answered else legs[-1]
 
-    def _offer_answer_state(self, leg: Leg | None) -> OfferAnswerState:
-        if leg is None:
-            # A caller that heard nothing yet: an INVITE with a description is an offer.
-            offers = self.local_description is not None
-            return OfferAnswerState.LOCAL_OFFER if offers else OfferAnswerState.NONE
-        if leg.offer_answer.open is Side.LOCAL:
-            return OfferAnswerState.LOCAL_OFFER
-        if leg.offer_answer.open is Side.REMOTE:
-            return OfferAnswerState.REMOTE_OFFER
-        return OfferAnswerState.STABLE if leg.offer_answer.stable else OfferAnswerState.NONE
-
     def local_tag(self) -> str:
         """The tag of all our messages in this call."""
         return self.tag
-
-    @abstractmethod
-    def contact_user(self) -> str:
-        """User part of our Contact in this call."""
 
     def respond_timeout(self) -> float:
         """Seconds that a request inside the call may wait for the application."""
@@ -179,7 +167,14 @@ class Call(TransactionUser, ABC):
         elif isinstance(command, commands.Hangup):
             self._hangup(command, now)
         elif isinstance(command, commands.Answer):
-            self.answer(command, now)
+            if self.changes.awaits_answer:
+                self.changes.answer(command, now)
+            else:
+                self.answer(command, now)
+        elif isinstance(command, commands.Modify):
+            self.changes.modify(command, now)
+        elif isinstance(command, commands.Hold | commands.Resume):
+            self.changes.hold(command, now)
         elif isinstance(command, commands.Progress):
             self.progress(command, now)
         elif isinstance(command, commands.Reject):
@@ -259,6 +254,21 @@ class Call(TransactionUser, ABC):
         self.end(Termination(cause=Cause.SERVER_SHUTDOWN), now)
         return self.flush()
 
+    def lose(self, leg: Leg, cause: Cause, status: int, now: float) -> None:
+        """The far end knows a dialog no more, or says nothing: it is ended with BYE (12.2.1.2).
+
+        An early dialog is the INVITE's to end.
+        """
+        if not leg.answered or leg.over:
+            return
+        if self.state not in (CallState.CONNECTING, CallState.CONFIRMED):
+            return
+        reason = (("Reason", f"SIP;cause={status}"),)
+        if len([each for each in self.live_legs() if each.answered]) > 1:
+            self.drop_leg(leg, reason, lambda failure, now: None, now)
+        else:
+            self.give_up(cause, reason, now)
+
     # BYE, from us.
 
     def send_byes(self, cause: Cause, headers: tuple[tuple[str, str], ...], now: float) -> None:
@@ -318,9 +328,11 @@ class Call(TransactionUser, ABC):
         termination = replace(termination, cause=self._ending or termination.cause)
         self.state = CallState.TERMINATED
         self.termination = termination
-        self._end_time = now
+        self.end_time = now
         self.pendings.close_all(487, "", now)
         self.requests_out.close(self.ended_failure(termination))
+        self.proposals.close()
+        self.changes.close(self.ended_failure(termination))
         self._alarms.clear()
         self.on_end(termination, now)
         snapshot = self.snapshot()
@@ -372,8 +384,32 @@ class Call(TransactionUser, ABC):
             )
         )
 
-    def modified(self, leg: Leg, now: float, message: Request | None) -> None:
-        """The descriptions changed in a PRACK or its 200."""
+    # The session.
+
+    def continued(self, body: Body) -> Body:
+        """A description as what follows the one before it, where its o= line is ours to make.
+
+        Raises:
+            LocalProtocolError: one of the two cannot be read.
+        """
+        sent = self.local_description
+        if not body.continues or sent is None:
+            return body
+        data = self.context.descriptions.resume(body.data, sent.data)
+        return replace(body, data=data)
+
+    def describe(self, body: Body) -> None:
+        """This side's description is now the application's ``body``."""
+        self.local_description = body
+        self.given = body
+
+    @property
+    def description_unacknowledged(self) -> bool:
+        """Whether a description of ours in a reliable provisional awaits its PRACK."""
+        return False
+
+    def modified(self, leg: Leg, now: float, message: Message | None) -> None:
+        """The descriptions changed after the first offer and answer."""
         self.emit(
             CallModified(
                 resource=self.name,
@@ -384,12 +420,58 @@ class Call(TransactionUser, ABC):
                 remote_description=leg.remote_description,
             )
         )
+        self.note_holds(leg, now)
+
+    def offered(self, leg: Leg, now: float, message: Message) -> None:
+        """The far end made an offer in its 2xx, which the application is to answer."""
+        self.emit(
+            CallModified(
+                resource=self.name,
+                at=now,
+                labels=self.labels,
+                message=message,
+                local_description=None,
+                remote_description=leg.remote_description,
+            )
+        )
+
+    def note_offer(self, offer: Body, hold: bool | None, leg: Leg, now: float) -> None:
+        """An offer of ours was accepted; ``hold`` None: it says itself whether it holds."""
+        held = self.context.descriptions.holds(offer.data) if hold is None else hold
+        self.note_holds(leg, now, local=held)
+
+    def note_holds(self, leg: Leg, now: float, *, local: bool | None = None) -> None:
+        """Tells the application where one end began or ceased to hold the other."""
+        theirs = leg.remote_description
+        remote = theirs is not None and self.context.descriptions.holds(theirs.data)
+        local = self.local_hold if local is None else local
+        if (local, remote) == (self.local_hold, self.remote_hold):
+            return
+        self.local_hold, self.remote_hold = local, remote
+        self.emit(
+            CallHeld(
+                resource=self.name, at=now, labels=self.labels, local_hold=local, remote_hold=remote
+            )
+        )
+
+    def run_timer(self, now: float) -> None:
+        """The session was refreshed: its timer begins anew, or ends (RFC 4028 section 10)."""
+        for alarm, after in (
+            (self.changes.REFRESH, self.timer.refresh_after()),
+            (SESSION_END, self.timer.end_after()),
+        ):
+            if after is None:
+                self.disarm(alarm)
+            else:
+                self.alarm(alarm, now + after)
 
     def on_alarm(self, alarm: str, now: float) -> None:
         """Alarms of both roles."""
-        if not (self.pendings.alarm(alarm, now) or self.requests_out.alarm(alarm, now)):
-            assert alarm == "duration"
-            self.send_byes(Cause.SESSION_EXPIRED, (), now)
+        for part in (self.pendings, self.proposals, self.changes, self.requests_out):
+            if part.alarm(alarm, now):
+                return
+        assert alarm in ("duration", SESSION_END)
+        self.send_byes(Cause.SESSION_EXPIRED, (), now)
 
     # Requests of the peer inside the dialog.
 
@@ -397,7 +479,7 @@ class Call(TransactionUser, ABC):
         """A request whose Call-ID and To tag are this call's (RFC 3261 section 12.2.2)."""
         leg = self.legs.get(request.from_.tag)
         if request.method == "ACK":
-            if leg is not None:
+            if leg is not None and not self.proposals.on_ack(leg, request, now):
                 self.on_dialog_ack(leg, request, now)
             return self.flush()
         serving = self.serve(request, hop, now)
@@ -414,6 +496,7 @@ class Call(TransactionUser, ABC):
             # 8.2.2.3; a BYE ends the dialog whatever it requires.
             self.respond(serving, now, 420, headers=[("Unsupported", ", ".join(missing))])
             return self.flush()
+        leg.learn(request)
         self._dispatch(leg, serving, now)
         return self.flush()
 
@@ -423,6 +506,10 @@ class Call(TransactionUser, ABC):
             self._on_bye(leg, serving, now)
         elif method == "PRACK":
             self.on_prack(leg, serving, now)
+        elif method == "INVITE":
+            self.proposals.on_invite(leg, serving, now)
+        elif method == "UPDATE":
+            self.proposals.on_update(leg, serving, now)
         else:
             self.requests_in.take(serving, now)
 
@@ -446,8 +533,3 @@ class Call(TransactionUser, ABC):
         """The far end has ended the last dialog of the call (15.1.2)."""
         reasons = tuple(bye.headers.get_all("Reason"))
         self.end(Termination(cause=Cause.REMOTE_HANGUP, reasons=reasons), now, message=bye)
-
-
-def _untagged(address: Address) -> Address:
-    """Whom it names: the tag names the dialog, and has a place of its own."""
-    return replace(address, params=address.params.without("tag"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Request
 from picosip_server.sip.offer_answer import Side
@@ -19,6 +20,7 @@ from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.events import CallAnswered, CallReceived
 from picosip_server.sip.ua.failures import invalid
 from picosip_server.sip.ua.inspect import capability_headers
+from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.snapshots import CallState, Cause, Termination
 from picosip_server.sip.ua.user import Serving
 
@@ -88,6 +90,11 @@ class IncomingCall(RingingCall):
             return
         if self._await_respond(command):
             return
+        try:
+            command = self._continuing(command)
+        except LocalProtocolError as error:
+            self.fail(command.token, invalid("description", str(error)))
+            return
         fault = final_fault(self._leg.offer_answer, command.description, self.local_description)
         if fault:
             self.fail(command.token, invalid("description", fault))
@@ -99,6 +106,13 @@ class IncomingCall(RingingCall):
             self.disarm("answer", "attach", "expires", "extend")
 
     def _accept(self, command: commands.Answer, now: float) -> None:
+        if command.policy is not None:
+            self.policy = command.policy
+            self.timer.wish(command.policy.session_timer)
+        least = self.timer.too_small(self._invite.request)
+        if least is not None:
+            self._refuse_interval(command, least, now)
+            return
         turn = self._leg.offer_answer
         body = command.description
         if turn.open is Side.REMOTE:
@@ -109,19 +123,19 @@ class IncomingCall(RingingCall):
             # It went in a reliable provisional (RFC 6337 section 3.1.1).
             body = None
         if body is not None:
-            self.local_description = body
-        if command.policy is not None:
-            self.policy = command.policy
+            self.describe(body)
         self._reliable.stop()
         self.disarm("answer", "attach", "expires", "extend")
-        response = self._response(200, "", command.options, body, capability_headers())
+        fields = [*capability_headers(), *self.timer.answer_fields(self._invite.request)]
+        response = self._response(200, "", command.options, body, fields)
         self.state = CallState.CONNECTING
-        self._answer_time = now
+        self.answer_time = now
         self._leg.answered = True
         self._leg.dialog.early = False
         self.send_response(self._invite, response, now)
         self._acceptance = Acceptance(response, self.context.timers, now)
         self.alarm("2xx", self._acceptance.due)
+        self.run_timer(now)
         self.emit(
             CallAnswered(
                 resource=self.name,
@@ -138,6 +152,23 @@ class IncomingCall(RingingCall):
             self.complete(command.token, self.snapshot())
         else:
             self._answers.append(command.token)
+
+    def _refuse_interval(
+        self, command: commands.Answer, least: list[tuple[str, str]], now: float
+    ) -> None:
+        """RFC 4028 section 9: its policy wants longer intervals than the INVITE asks for."""
+        status = 422
+        self._refuse(status, "", command.options, now, Cause.REJECTED, least)
+        self.fail(
+            command.token,
+            Failure(
+                kind=FailureKind.ENDED,
+                detail=f"{self.name} asks for a session interval below {least[0][1]} s, the least "
+                "that its policy takes: it was refused with 422",
+                status=status,
+                state=self.state.name,
+            ),
+        )
 
     def reject(self, command: commands.Reject, now: float) -> None:
         """Sends a 4xx, 5xx or 6xx."""
@@ -185,7 +216,8 @@ class IncomingCall(RingingCall):
 
     def on_ack(self, serving: Serving, ack: Request, now: float) -> None:
         """An ACK with the INVITE's own branch, as RFC 2543 peers send it."""
-        self.on_dialog_ack(self._leg, ack, now)
+        if not self.proposals.on_ack(self._leg, ack, now):
+            self.on_dialog_ack(self._leg, ack, now)
 
     def on_dialog_ack(self, leg: Leg, ack: Request, now: float) -> None:
         """The ACK to our 2xx (13.3.1.4)."""
@@ -199,6 +231,7 @@ class IncomingCall(RingingCall):
             if description is not None:
                 leg.offer_answer.answer()
                 leg.remote_description = description
+                self.note_holds(leg, now)
             else:
                 leg.offer_answer.withdraw()
         if self.state is CallState.CONNECTING:
@@ -226,6 +259,8 @@ class IncomingCall(RingingCall):
 
     def on_cancelled(self, serving: Serving, cancel: Request, now: float) -> None:
         """The caller cancelled: 487, unless a final response is out (9.2)."""
+        if self.proposals.on_cancelled(serving, now):
+            return
         if serving is self._invite and self.state in UNANSWERED:
             self._withdrawn(tuple(cancel.headers.get_all("Reason")), now, cancel)
 

@@ -7,11 +7,8 @@ from picosip_server.sip.ua.inspect import ALLOW, Refusal, option_answer
 
 
 def answer_inside(method: str) -> Refusal:
-    """The response to OPTIONS, a re-INVITE, or what is not taken at all."""
+    """The response to OPTIONS, or to what is not taken at all."""
     if method == "OPTIONS":
         return Refusal(200, tuple(option_answer()))
-    if method == "INVITE":
-        # 14.2: the present descriptions stay in force.
-        return Refusal(488, (("Warning", '399 picosip "this server does not change sessions"'),))
     # 8.2.1.
     return Refusal(405 if method in KNOWN_METHODS else 501, (("Allow", ALLOW),))

@@ -6,12 +6,21 @@ from picosip_server.sip.headers import Headers
 from picosip_server.sip.ua.bodies import join
 from picosip_server.sip.ua.commands import Invite, Reliability
 from picosip_server.sip.ua.exchange import Draft
-from picosip_server.sip.ua.inspect import ALLOW
+from picosip_server.sip.ua.inspect import capability_headers
 from picosip_server.sip.uri import Uri
 
 
-def draft_of(invite: Invite, target: Uri, *, from_tag: str, call_id: str, proxy: str) -> Draft:
-    """The request to one target. ``proxy`` is a route for where the Invite names none.
+def draft_of(
+    invite: Invite,
+    target: Uri,
+    *,
+    from_tag: str,
+    call_id: str,
+    proxy: str,
+    timer: list[tuple[str, str]],
+) -> Draft:
+    """The request to one target. ``proxy`` is a route for where the Invite names none, ``timer``
+    what it says of the session's length.
 
     Raises:
         LocalProtocolError: the bodies cannot be joined.
@@ -20,12 +29,12 @@ def draft_of(invite: Invite, target: Uri, *, from_tag: str, call_id: str, proxy:
     routes = options.routes
     if not routes and proxy and options.next_hop is None:
         routes = (proxy,)
-    headers = [("Allow", ALLOW)]
     # RFC 3262 section 4.
-    if invite.policy.reliability is Reliability.REQUIRED:
+    reliability = invite.policy.reliability
+    headers = capability_headers(reliably=reliability is not Reliability.DISABLED)
+    if reliability is Reliability.REQUIRED:
         headers.append(("Require", "100rel"))
-    elif invite.policy.reliability is Reliability.SUPPORTED:
-        headers.append(("Supported", "100rel"))
+    headers += timer
     bodies = (invite.offer, *invite.extra_bodies) if invite.offer else invite.extra_bodies
     return Draft(
         method="INVITE",

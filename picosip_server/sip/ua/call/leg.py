@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from picosip_server.sip.dialog import Dialog
-from picosip_server.sip.message import Request
+from picosip_server.sip.dialog import Dialog, contact_target
+from picosip_server.sip.errors import RemoteProtocolError
+from picosip_server.sip.message import Message, Request
 from picosip_server.sip.offer_answer import OfferAnswer
 from picosip_server.sip.ua.acknowledgement import Acknowledgement
 from picosip_server.sip.ua.commands import Body
@@ -15,6 +16,7 @@ class Leg:
 
     __slots__ = (
         "acknowledgement",
+        "allow",
         "answered",
         "dialog",
         "dropped",
@@ -43,12 +45,28 @@ class Leg:
         self.left = False
         """The far end has ended it."""
         self.acknowledgement: Acknowledgement | None = None
+        self.allow: frozenset[str] = frozenset()
+        """Methods that the far end says it takes (RFC 3261 section 20.5)."""
 
     @property
     def over(self) -> bool:
         """Whether it has ended. It is kept all the same, to acknowledge a repeated 2xx and
         so that no CSeq is used twice."""
         return self.dropped or self.left
+
+    def learn(self, message: Message) -> None:
+        """Notes what the far end says of itself."""
+        allow = message.allow
+        if allow:
+            self.allow = frozenset(allow)
+
+    def refresh_target(self, message: Message) -> None:
+        """Takes the Contact of a request or response that refreshes the target (12.2.1.2)."""
+        try:
+            self.dialog.remote_target = contact_target(message)
+        except RemoteProtocolError:
+            # It has none, or none that could be used: the target stays.
+            return
 
     def snapshot(self) -> DialogSnapshot:
         """Its state as plain values."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.dialog import Dialog
+from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.offer_answer import Side
 from picosip_server.sip.ua import commands
@@ -73,9 +74,10 @@ class OutgoingCall(Call):
             request_uri=str(target),
             call_id=call_id,
             policy=invite.policy,
+            contact_user=invite.from_address.uri.user or "",
             now=now,
         )
-        self._from = invite.from_address.with_tag(self.tag)
+        self.from_address = invite.from_address.with_tag(self.tag)
         self._invite = invite
         self._cseq = 0
         self._redirection = Redirection(target, invite.policy.max_redirects)
@@ -85,6 +87,7 @@ class OutgoingCall(Call):
             self.auth = DigestClient(invite.credentials)
         self.local_description = invite.offer
         self.requests_in.advertised(invite.options.headers)
+        self.local_description = self.given = invite.offer
         self._exchange = self._make_exchange(target)
         self.emit(
             CallCreated(
@@ -96,10 +99,6 @@ class OutgoingCall(Call):
         limit = ring_limit(invite)
         if limit is not None:
             self.alarm("ring", now + limit)
-
-    def contact_user(self) -> str:
-        """Who calls."""
-        return self._invite.from_address.uri.user or ""
 
     def start(self, now: float) -> None:
         """Sends the INVITE.
@@ -116,6 +115,7 @@ class OutgoingCall(Call):
             from_tag=self.tag,
             call_id=self.call_id,
             proxy=self.context.outbound_proxy,
+            timer=self.timer.request_fields(),
         )
         return Exchange(self, draft, self, next_cseq=self._next_cseq, auth=self.auth)
 
@@ -155,6 +155,9 @@ class OutgoingCall(Call):
         )
         if self._wait_for is WaitFor.PROGRESS:
             self._settle()
+        if leg is not None and response.status == 199:
+            # RFC 6228 section 4: this early dialog has ended; the others go on.
+            leg.left = True
         if leg is not None and reliable:
             self._owe_prack(leg, response, description, now)
 
@@ -189,6 +192,12 @@ class OutgoingCall(Call):
             self._accepted(exchange, response, now)
         elif response.status < 400 and not exchange.cancelling:
             self._redirected(response, now)
+        elif response.status == 422 and not exchange.cancelling and self.timer.enlarge(response):
+            # RFC 4028 section 7.3.
+            self.legs.clear()
+            self.state = CallState.CALLING
+            self._exchange = self._make_exchange(exchange.draft.target)
+            self._exchange.start(now)
         else:
             self._refused(exchange, response, now)
 
@@ -201,6 +210,7 @@ class OutgoingCall(Call):
         if leg is not None and leg.invite is invite:
             return leg
         leg = Leg(Dialog.uac(invite, response), invite)
+        leg.learn(response)
         if self._invite.offer is not None:
             leg.offer_answer.offer(Side.LOCAL)
         self.legs[response.to.tag] = leg
@@ -222,17 +232,18 @@ class OutgoingCall(Call):
             if known.acknowledgement is not None:
                 known.acknowledgement.repeat()
             return
-        first = self._answer_time is None
+        first = self.answer_time is None
         wanted = self.state in (CallState.CALLING, CallState.EARLY) or (
             self.state in (CallState.CONNECTING, CallState.CONFIRMED)
             and self.policy.forked_answers is ForkedAnswers.KEEP_ALL
         )
         leg = self._leg(exchange, response, now, tell=wanted)
         leg.dialog.confirm(response)
+        leg.learn(response)
         leg.answered = True
         leg.left = False
         if first:
-            self._answer_time = now
+            self.answer_time = now
         if wanted:
             self._answered(leg, response, now, first=first)
         elif first:
@@ -247,6 +258,8 @@ class OutgoingCall(Call):
         if first:
             self.state = CallState.CONNECTING
             self.disarm("ring")
+            self.timer.accepted(response)
+            self.run_timer(now)
         if description is not None and leg.remote_description is None:
             leg.remote_description = description
         self.emit(
@@ -273,6 +286,7 @@ class OutgoingCall(Call):
             self._acknowledge(leg, None)
             if first:
                 self.confirmed(now, None, None)
+                self.note_holds(leg, now)
         self._settle()
 
     def _settle(self, failure: Failure | None = None) -> None:
@@ -366,17 +380,22 @@ class OutgoingCall(Call):
             detail = "the far end made an offer: the answer needs a description"
             self.fail(command.token, invalid("description", detail))
             return
+        try:
+            body = self.continued(command.description)
+        except LocalProtocolError as error:
+            self.fail(command.token, invalid("description", str(error)))
+            return
         leg = waiting[0]
         self.disarm(OFFER_ALARM + leg.dialog.remote_tag)
         leg.offer_answer.answer()
-        self.local_description = command.description
+        self.describe(body)
         headers = command.options.headers
         if leg.owed_prack is not None:
             rack, leg.owed_prack = leg.owed_prack, None
-            Prack(self, leg, rack, command.description, headers).start(now)
+            Prack(self, leg, rack, body, headers).start(now)
             self.modified(leg, now, None)
         else:
-            self._acknowledge(leg, command.description, headers)
+            self._acknowledge(leg, body, headers)
             if self.state is CallState.CONNECTING:
                 self.confirmed(now, None, None)
         self.complete(command.token, self.snapshot())
@@ -402,7 +421,7 @@ class OutgoingCall(Call):
 
     def on_remote_bye(self, bye: Request, now: float) -> None:
         """The far end has ended its last dialog."""
-        if self._answer_time is None:
+        if self.answer_time is None:
             # Section 15: a callee must not do that in an early dialog. Its INVITE is still
             # open, and no other way than CANCEL ends it for sure.
             if self.state is not CallState.TERMINATING:
@@ -428,7 +447,7 @@ class OutgoingCall(Call):
 
         Where a 2xx crossed the CANCEL, it waits for the BYE.
         """
-        if self.state is CallState.TERMINATING and self._answer_time is None:
+        if self.state is CallState.TERMINATING and self.answer_time is None:
             self.alarm("cancelled", now + self.context.timers.t1)
 
     def on_alarm(self, alarm: str, now: float) -> None:

@@ -59,7 +59,7 @@ class RequestInside:
                 to=dialog.remote,
                 call_id=dialog.call_id,
                 headers=headers,
-                contact_user=call.contact_user() if with_contact else None,
+                contact_user=call.contact_user if with_contact else None,
                 body=body,
                 next_hop=next_hop,
             ),
@@ -90,20 +90,8 @@ class RequestInside:
         self._done(Failure(kind=kind, detail=detail), now)
 
     def _lost(self, cause: Cause, status: int, now: float) -> None:
-        """12.2.1.2: the far end knows the dialog no more, or says nothing: end it with BYE.
-
-        An early dialog is the INVITE's to end.
-        """
-        call, leg = self._call, self._leg
-        if not self._vital or not leg.answered or leg.over:
-            return
-        if call.state not in (CallState.CONNECTING, CallState.CONFIRMED):
-            return
-        reason = (("Reason", f"SIP;cause={status}"),)
-        if len([each for each in call.live_legs() if each.answered]) > 1:
-            call.drop_leg(leg, reason, lambda failure, now: None, now)
-        else:
-            call.give_up(cause, reason, now)
+        if self._vital:
+            self._call.lose(self._leg, cause, status, now)
 
 
 def open_leg(call: Call) -> Leg | None:

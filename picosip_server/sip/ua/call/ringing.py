@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from picosip_server.sip.build import response_to
 from picosip_server.sip.dialog import Dialog
+from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.offer_answer import Side
@@ -22,6 +24,8 @@ from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.failures import invalid
 from picosip_server.sip.ua.snapshots import CallDirection, CallState
 from picosip_server.sip.ua.user import Serving, earlier
+
+Describing = TypeVar("Describing", commands.Progress, commands.Answer)
 
 UNANSWERED = (CallState.INCOMING, CallState.EARLY)
 
@@ -58,11 +62,13 @@ class RingingCall(Call):
             request_uri=request.uri_text,
             call_id=request.call_id,
             policy=Policy(),
+            contact_user=request.uri.user or "",
             now=now,
         )
         self.authenticated_user = authenticated_user
         self._invite = self.serve(request, hop, now)
         self._leg = Leg(Dialog.uas(request, self.tag), request)
+        self._leg.learn(request)
         self.legs[request.from_.tag] = self._leg
         self._offered = description_of(request)
         if self._offered is not None:
@@ -91,6 +97,11 @@ class RingingCall(Call):
                 command.token,
                 invalid("reliable", "the far end does not support 100rel (RFC 3262)"),
             )
+            return
+        try:
+            command = self._continuing(command)
+        except LocalProtocolError as error:
+            self.fail(command.token, invalid("description", str(error)))
             return
         body = command.description
         if body is not None and not self._describe(command, body, reliable):
@@ -124,8 +135,13 @@ class RingingCall(Call):
             turn.answer()
         elif turn.untouched:
             turn.offer(Side.LOCAL)
-        self.local_description = body
+        self.describe(body)
         return True
+
+    def _continuing(self, command: Describing) -> Describing:
+        """The command with its description as what follows the one sent before."""
+        body = command.description
+        return command if body is None else replace(command, description=self.continued(body))
 
     def _await_respond(self, command: commands.CallCommand) -> bool:
         """Whether the far end's offer in a PRACK is to be answered before this command."""
@@ -156,6 +172,7 @@ class RingingCall(Call):
                 now,
                 default=(488, ""),
                 respond_by=now + self.respond_timeout(),
+                prepare=self.continued,
                 on_answer=lambda response, body, now: self._prack_answered(
                     description, response, body, now
                 ),
@@ -175,7 +192,7 @@ class RingingCall(Call):
         offer_answer = self._leg.offer_answer
         if response.status < 300 and body is not None:
             offer_answer.answer()
-            self.local_description = body
+            self.describe(body)
             self._leg.remote_description = offer
             self.modified(self._leg, now, None)
         else:
@@ -188,9 +205,10 @@ class RingingCall(Call):
             command, self._queued_answer = self._queued_answer, None
             self._accept(command, now)
 
-    def contact_user(self) -> str:
-        """Whom the caller asked for."""
-        return self._invite.request.uri.user or ""
+    @property
+    def description_unacknowledged(self) -> bool:
+        """RFC 3262 section 3: a description of ours awaits its PRACK."""
+        return self._reliable.description_outstanding
 
     @abstractmethod
     def _accept(self, command: commands.Answer, now: float) -> None:
@@ -211,7 +229,7 @@ class RingingCall(Call):
         request = self._invite.request
         self.requests_in.advertised(options.headers)
         own = [("Record-Route", each) for each in request.headers.get_all("Record-Route")]
-        own.append(("Contact", self._invite.hop.contact(self.contact_user())))
+        own.append(("Contact", self._invite.hop.contact(self.contact_user)))
         return response_to(
             request,
             status,
