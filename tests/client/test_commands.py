@@ -188,6 +188,49 @@ def test_registrations(connect: Connect, script: Script, server: ScriptedServer)
     ]
 
 
+def test_single_requests(connect: Connect, script: Script, server: ScriptedServer) -> None:
+    answer = sip_pb2.SipMessage(status=sip_pb2.SipStatus(code=488))
+    taken = sip_pb2.SipStatus(code=202)
+    script.answers |= {
+        "SendMessage": [request_pb.SendMessageResponse(status=taken)],
+        "Transact": [request_pb.TransactResponse(response=answer)],
+        "SendDtmf": [call_pb.SendDtmfResponse()],
+    }
+    client = connect(server.target)
+    data = sip_pb2.Body(content_type="a/b", data=b"c")
+    more = {"credentials": SECRET, "headers": [("X-A", "1")], "request_id": ID}
+    assert client.send_message("hé", ALICE.uri, BOB, **more) == taken
+    assert client.send_message(data, call="calls/1", request_id=ID) == taken
+    assert client.transact("FROB", ALICE, uri="sip:x@y", body=data, **more) == answer
+    assert client.transact("INFO", call="calls/1", request_id=ID) == answer
+    assert client.send_dtmf("calls/1", "1#", duration=0.2, gap=0, request_id=ID) is None
+    digits = call_pb.SendDtmfRequest(request_id=ID, name="calls/1", digits="1#")
+    digits.duration.FromMilliseconds(200)
+    digits.gap.FromMilliseconds(0)
+    assert script.requests == [
+        request_pb.SendMessageRequest(
+            request_id=ID,
+            from_address=ALICE,
+            to_address=BOB,
+            body=sip_pb2.Body(content_type="text/plain;charset=UTF-8", data="hé".encode()),
+            credentials=[SECRET],
+            options=OPTIONS,
+        ),
+        request_pb.SendMessageRequest(request_id=ID, call="calls/1", body=data),
+        request_pb.TransactRequest(
+            request_id=ID,
+            method="FROB",
+            uri="sip:x@y",
+            from_address=ALICE,
+            body=data,
+            credentials=[SECRET],
+            options=OPTIONS,
+        ),
+        request_pb.TransactRequest(request_id=ID, method="INFO", call="calls/1"),
+        digits,
+    ]
+
+
 def test_requests_and_administration(
     connect: Connect, script: Script, server: ScriptedServer
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.service.scripted_engine import ScriptedEngine
 from tests.service.serving import Client, Served, serve
+from tests.service.sides import Side, start
 
 
 @pytest.fixture
@@ -25,3 +26,19 @@ def client(served: Served) -> Client:
 @pytest.fixture
 def engine(served: Served) -> ScriptedEngine:
     return served.engine
+
+
+@pytest.fixture
+async def near() -> AsyncIterator[Side]:
+    side = await start(node="near")
+    yield side
+    await side.client.channel.close()
+    await side.server.stop()
+
+
+@pytest.fixture
+async def far() -> AsyncIterator[Side]:
+    side = await start(node="farend")
+    yield side
+    await side.client.channel.close()
+    await side.server.stop()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -20,59 +18,10 @@ from picosip.v1 import (
     sdp_pb2,
     sip_pb2 as pb,
 )
-from picosip_server.service.server import Server
-from tests.service.serving import Client, details, refusal, settings
+from tests.service.serving import details, refusal
+from tests.service.sides import ALICE, Side, audio, invite
 
 Code = grpc.StatusCode
-ALICE = pb.Address(display_name="Alice", uri="sip:alice@example.com")
-
-
-@dataclass
-class Side:
-    """One server, its client, and where it takes SIP."""
-
-    server: Server
-    client: Client
-    udp: str
-    tcp: str
-
-    def address(self, user: str, transport: str = "udp") -> pb.Address:
-        where = self.udp if transport == "udp" else f"{self.tcp};transport=tcp"
-        return pb.Address(uri=f"sip:{user}@{where}")
-
-
-async def start(**changes: object) -> Side:
-    server = Server(settings(**changes))
-    addresses = await server.start()
-    udp, tcp = (address.partition(":")[2] for address in addresses.sip)
-    return Side(server, Client(addresses.grpc[0]), udp, tcp)
-
-
-@pytest.fixture
-async def near() -> AsyncIterator[Side]:
-    side = await start(node="near")
-    yield side
-    await side.client.channel.close()
-    await side.server.stop()
-
-
-@pytest.fixture
-async def far() -> AsyncIterator[Side]:
-    side = await start(node="farend")
-    yield side
-    await side.client.channel.close()
-    await side.server.stop()
-
-
-def audio(port: int, **values: list[str]) -> sdp_pb2.SessionDescription:
-    media = sdp_pb2.Media(type="audio", port=port, protocol="RTP/AVP", formats=["0"])
-    for name, some in values.items():
-        media.attribute_map[name].values.extend(some)
-    return sdp_pb2.SessionDescription(sdp=sdp_pb2.Sdp(media=[media]))
-
-
-def invite(to: pb.Address, **fields: Any) -> call_pb.InviteRequest:
-    return call_pb.InviteRequest(from_address=ALICE, to_address=to, **fields)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

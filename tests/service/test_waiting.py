@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from picosip.v1 import call_service_pb2 as call_pb, event_service_pb2 as event_pb
-from tests.service.test_end_to_end import Side, audio, far, invite, near
-
-__all__ = ["far", "near"]
+from tests.service.sides import Side, audio, invite
 
 
 async def calling(near: Side, far: Side) -> str:
