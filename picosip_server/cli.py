@@ -127,6 +127,16 @@ def serve(
             _SIP,
         ),
     ] = None,
+    trunk: Annotated[
+        list[str] | None,
+        _option(
+            "trunk",
+            "URI",
+            "Ping it by OPTIONS; whether it answers is in the metrics, GetStats and the log. "
+            "Repeatable.",
+            _SIP,
+        ),
+    ] = None,
     users: Annotated[
         str | None,
         _option(
@@ -168,6 +178,10 @@ def serve(
         _option(
             "respond_timeout", "SECONDS", "How long another request waits for Respond.", _TIMES
         ),
+    ] = None,
+    trunk_interval: Annotated[
+        str | None,
+        _option("trunk_interval", "SECONDS", "How often each trunk is pinged.", _TIMES),
     ] = None,
     offer_timeout: Annotated[
         str | None,

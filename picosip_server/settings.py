@@ -62,6 +62,8 @@ _EXPECTED = {
     "attach_wait": _SECONDS,
     "answer_timeout": _SECONDS,
     "respond_timeout": _SECONDS,
+    "trunk": "a SIP URI, such as sip:gateway.example.com",
+    "trunk_interval": _SECONDS,
     "offer_timeout": _SECONDS,
     "session_expires": "a number of seconds, 0 or more",
     "min_se": _SECONDS,
@@ -108,6 +110,11 @@ def _proxy(text: str) -> str:
         if not uri.is_sip:
             raise ValueError(f"the scheme must be sip or sips, not {uri.scheme!r}")
     return text
+
+
+def _trunk(text: str) -> str:
+    # As the state of the trunk is shown later, and compared.
+    return str(Uri.parse(_proxy(text)))
 
 
 def _metrics_address(text: str) -> str:
@@ -166,6 +173,7 @@ _REPEATED = (NoDecode, BeforeValidator(_split), AfterValidator(_distinct))
 GrpcAddress = Annotated[str, AfterValidator(_grpc_address)]
 SipAddress = Annotated[str, AfterValidator(_sip_address)]
 MediaType = Annotated[str, AfterValidator(_media_type)]
+Trunk = Annotated[str, AfterValidator(_trunk)]
 Readable = Annotated[Path, AfterValidator(_readable)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -190,6 +198,9 @@ class Settings(BaseSettings):
     """``HOST[:PORT]`` for Via and Contact; empty: the address of the socket."""
     outbound_proxy: Annotated[str, AfterValidator(_proxy)] = ""
     """URI of the proxy for requests outside dialogs; empty: none."""
+    trunk: Annotated[tuple[Trunk, ...], *_REPEATED] = ()
+    """URIs that are pinged by OPTIONS."""
+    trunk_interval: Seconds = 30.0
     accept: Annotated[tuple[MediaType, ...], *_REPEATED] = ()
     """Body types taken in an INVITE besides application/sdp."""
     users: Annotated[InstanceOf[UsersFile] | None, NoDecode, BeforeValidator(_users_file)] = None
@@ -338,6 +349,8 @@ def engine_config(settings: Settings) -> EngineConfig:
         offer_timeout=settings.offer_timeout,
         session_expires=settings.session_expires,
         min_se=settings.min_se,
+        trunks=settings.trunk,
+        trunk_interval=settings.trunk_interval,
         accept=settings.accept,
         users=settings.users.users if settings.users is not None else (),
         max_calls=settings.max_calls,

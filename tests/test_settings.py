@@ -35,6 +35,7 @@ def test_defaults() -> None:
     assert settings.sip == ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060")
     assert (settings.attach_wait, settings.answer_timeout) == (2.0, 180.0)
     assert (settings.respond_timeout, settings.offer_timeout) == (10.0, 10.0)
+    assert (settings.trunk, settings.trunk_interval) == ((), 30.0)
     assert (settings.drain_timeout, settings.event_log_size) == (30.0, 100_000)
     assert (settings.workers, settings.max_calls) == (0, 200_000)
     assert (settings.metrics, settings.users, settings.ready_file) == (None, None, None)
@@ -319,6 +320,8 @@ def test_what_the_engine_gets(tmp_path: Path) -> None:
                 "advertise": "[2001:db8::1]:5070",
                 "outbound_proxy": "sip:proxy.example.com;lr",
                 "accept": ("Application/PIDF+xml",),
+                "trunk": ("sip:A.example.com", "sips:b.example.com"),
+                "trunk_interval": "9",
                 "users": users,
                 "node": "n1n1",
                 "workers": "3",
@@ -337,6 +340,8 @@ def test_what_the_engine_gets(tmp_path: Path) -> None:
     assert (config.advertise_host, config.advertise_port) == ("2001:db8::1", 5070)
     assert config.outbound_proxy == "sip:proxy.example.com;lr"
     assert config.accept == ("application/pidf+xml",)
+    assert config.trunks == ("sip:A.example.com", "sips:b.example.com")
+    assert config.trunk_interval == 9.0
     assert config.users == (User(realm="example.com", username="alice", password="w"),)
     assert (config.node, config.workers, config.max_calls) == ("n1n1", 3, 5)
     assert (config.attach_wait, config.answer_timeout) == (1.0, 2.0)

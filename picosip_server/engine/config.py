@@ -46,6 +46,10 @@ class EngineConfig:
     """Session interval that our INVITEs ask for (RFC 4028); 0: none."""
     min_se: float = 90.0
     """The smallest session interval taken from the far end."""
+    trunks: tuple[str, ...] = ()
+    """URIs that are pinged by OPTIONS for as long as the engine runs."""
+    trunk_interval: float = 30.0
+    """From ping to ping."""
     accept: tuple[str, ...] = ()
     """Body types that an INVITE may carry besides application/sdp."""
     users: tuple[User, ...] = ()

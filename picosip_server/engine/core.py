@@ -8,6 +8,7 @@ the outputs in ``outbox``. So it runs under a fake clock and in memory just as w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from picosip_server.engine.accounts import Accounts
 from picosip_server.engine.admission import Admission
@@ -23,6 +24,7 @@ from picosip_server.engine.population import Population
 from picosip_server.engine.reception import Reception
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
+from picosip_server.engine.trunks import Trunks
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.ua.call.incoming import IncomingCall
@@ -82,6 +84,8 @@ class Core:
             accounts=accounts,
         )
 
+        self._trunks = Trunks(self._population, self.context, config.trunk_interval)
+
     # Time, messages and commands in.
 
     def deadline(self) -> float | None:
@@ -103,6 +107,10 @@ class Core:
     def submit(self, command: Command, now: float, call_id: str = "") -> None:
         """A command; ``call_id`` is for those that make something new."""
         self._orders.submit(command, now, call_id)
+
+    def watch_trunk(self, uri: str, call_id: str, now: float) -> None:
+        """Pings a trunk from now on."""
+        self._trunks.watch(uri, call_id, now)
 
     # What the network reports later.
 
@@ -169,7 +177,7 @@ class Core:
 
     def stats(self) -> EngineStats:
         """Figures of this core; may be read from other threads."""
-        return self._population.stats()
+        return replace(self._population.stats(), trunks=self._trunks.states())
 
     @property
     def idle(self) -> bool:

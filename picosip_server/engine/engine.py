@@ -92,6 +92,11 @@ class Engine:
         sockets.attach(workers)
         for worker in workers:
             worker.start()
+        for uri in self._config.trunks:
+            # What answers its pings comes to the worker of their Call-ID.
+            call_id = new_call_id()
+            worker = workers[worker_for(call_id, len(workers))]
+            worker.post(_watch(worker, uri, call_id))
 
     def submit(self, command: Command) -> None:
         """Hands a command over; answered by one ``Completed`` or ``Failed`` with its token."""
@@ -195,6 +200,10 @@ class _Countdown:
 
 def _with(worker: Worker, work: Callable[[Core, float], None]) -> Callable[[float], None]:
     return lambda now: work(worker.core, now)
+
+
+def _watch(worker: Worker, uri: str, call_id: str) -> Callable[[float], None]:
+    return lambda now: worker.core.watch_trunk(uri, call_id, now)
 
 
 def _snapshot_of(

@@ -15,6 +15,8 @@ class EngineStats:
     active_transactions: int = 0
     calls_by_state: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    trunks: dict[str, bool] = field(default_factory=dict)
+    """By URI, whether it answers; without those of which nothing is known yet."""
 
     @staticmethod
     def total(parts: Iterable[EngineStats]) -> EngineStats:
@@ -22,6 +24,7 @@ class EngineStats:
         calls = registrations = transactions = 0
         by_state: dict[str, int] = {}
         counters: dict[str, int] = {}
+        trunks: dict[str, bool] = {}
         for part in parts:
             calls += part.active_calls
             registrations += part.active_registrations
@@ -30,10 +33,12 @@ class EngineStats:
                 by_state[state] = by_state.get(state, 0) + number
             for name, number in part.counters.items():
                 counters[name] = counters.get(name, 0) + number
+            trunks |= part.trunks
         return EngineStats(
             active_calls=calls,
             active_registrations=registrations,
             active_transactions=transactions,
             calls_by_state=by_state,
             counters=counters,
+            trunks=trunks,
         )

@@ -56,6 +56,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
             active_transactions=stats.active_transactions,
             event_streams=len(self._backend.streams),
             counters=stats.counters,
+            trunks=stats.trunks,
         )
 
     async def Drain(self, request: pb.DrainRequest, context: object) -> pb.DrainResponse:

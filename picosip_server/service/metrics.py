@@ -112,6 +112,12 @@ class _Figures(Collector):
         for state, number in by_state.items():
             calls.add_metric([state], number)
         yield calls
+        trunks = GaugeMetricFamily(
+            "picosip_trunk_up", "Whether a trunk answers its pings.", labels=["uri"]
+        )
+        for uri, up in stats.trunks.items():
+            trunks.add_metric([uri], up)
+        yield trunks
         for name, text, value in (
             ("picosip_active_calls", "Calls that have not ended.", stats.active_calls),
             ("picosip_active_registrations", "Registrations kept.", stats.active_registrations),

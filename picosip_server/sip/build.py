@@ -18,10 +18,12 @@ def response_to(
     headers: Iterable[tuple[str, str]] = (),
     content_type: str = "",
     body: bytes = b"",
+    delay: float = 0.0,
 ) -> Response:
     """The response of a UAS to ``request`` (RFC 3261 section 8.2.6.2).
 
-    ``to_tag`` is added where the request's To has none; a 100 needs none.
+    ``to_tag`` is added where the request's To has none; a 100 needs none. ``delay`` is how many
+    seconds ago the request came.
     """
     own = Headers()
     source = request.headers
@@ -35,10 +37,11 @@ def response_to(
     own.add("Call-ID", source.get("Call-ID") or "")
     own.add("CSeq", source.get("CSeq") or "")
     if status == 100:
-        # 8.2.6.1: a 100 copies the Timestamp.
+        # 8.2.6.1: a 100 copies the Timestamp, and says how long it took.
         timestamp = source.get("Timestamp")
         if timestamp is not None:
-            own.add("Timestamp", timestamp)
+            late = f"{delay:.3f}"
+            own.add("Timestamp", timestamp if late == "0.000" else f"{timestamp} {late}")
     for name, value in headers:
         own.add(name, value)
     if content_type:

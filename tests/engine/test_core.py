@@ -190,6 +190,16 @@ def test_options_tell_what_this_server_can_do() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "status"), [("OPTIONS", 200), ("INVITE", 100), ("MESSAGE", 405)]
+)
+def test_max_forwards_is_not_for_those_who_answer(method: str, status: int) -> None:
+    """8.2 asks nothing of it, and section 11 has whoever gets an OPTIONS with 0 answer it."""
+    server = Server()
+    assert server.ask(octets(method, max_forwards="0")).status == status
+    assert len(server.of(events.CallReceived)) == (1 if method == "INVITE" else 0)
+
+
 @pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
 def test_the_same_request_by_another_way_gets_482(method: str) -> None:
     """8.2.2.2: same From tag, Call-ID and CSeq, another branch."""

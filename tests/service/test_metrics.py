@@ -32,6 +32,7 @@ STATS = EngineStats(
         "parse_errors": 8,
         "internal errors": 0,
     },
+    trunks={"sip:a.example": True, "sip:b.example": False},
 )
 
 
@@ -68,6 +69,8 @@ def test_the_figures_of_the_engine_and_of_the_service(metrics: Metrics) -> None:
         ("picosip_active_calls", ()): 3,
         ("picosip_active_registrations", ()): 2,
         ("picosip_active_transactions", ()): 5,
+        ("picosip_trunk_up", (("uri", "sip:a.example"),)): 1,
+        ("picosip_trunk_up", (("uri", "sip:b.example"),)): 0,
         ("picosip_event_streams", ()): 9,
         ("picosip_event_lag_seconds", ()): 0.25,
         ("picosip_events_total", ()): 42,

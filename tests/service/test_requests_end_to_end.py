@@ -10,13 +10,14 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from picosip.v1 import (
+    admin_service_pb2 as admin_pb,
     call_service_pb2 as call_pb,
     event_service_pb2 as event_pb,
     request_service_pb2 as request_pb,
     sip_pb2 as pb,
 )
 from tests.service.serving import Ear, details, refusal
-from tests.service.sides import ALICE, Side, audio, invite
+from tests.service.sides import ALICE, Side, audio, invite, start
 
 Code = grpc.StatusCode
 TEXT = pb.Body(content_type="text/plain;charset=UTF-8", data="grüezi".encode())
@@ -149,6 +150,28 @@ async def test_digits(near: Side, far: Side) -> None:
             near.client.calls.SendDtmf(call_pb.SendDtmfRequest(name=ours, digits="1"))
         )
         assert error.code() is Code.NOT_FOUND
+
+
+async def test_trunks_are_pinged(far: Side) -> None:
+    """By OPTIONS, as the trace at the far end shows."""
+    uri, nobody = f"sip:{far.udp}", "sip:127.0.0.1:9;transport=tcp"
+    trace: Any = far.client.admin.Trace(admin_pb.TraceRequest(methods=["OPTIONS"]))
+    await trace.read()
+    near = await start(trunk=(uri, nobody), trunk_interval="0.2")
+    try:
+        seen = (await asyncio.wait_for(trace.read(), 20)).records[0]
+        assert seen.message.request == pb.RequestLine(method="OPTIONS", uri=uri)
+        async with asyncio.timeout(20):
+            while True:
+                stats = await near.client.admin.GetStats(admin_pb.GetStatsRequest())
+                if len(stats.trunks) == 2:
+                    break
+        assert dict(stats.trunks) == {uri: True, nobody: False}
+        assert stats.counters["trunk_changes"] == 2
+    finally:
+        trace.cancel()
+        await near.client.channel.close()
+        await near.server.stop()
 
 
 async def test_identity_headers_and_reasons_pass_whole(near: Side, far: Side) -> None:

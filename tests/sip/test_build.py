@@ -48,6 +48,13 @@ def test_a_100_needs_no_tag_and_copies_the_timestamp() -> None:
     assert response.reason == "Trying"
 
 
+def test_a_late_100_says_how_late_it_is() -> None:
+    """8.2.6.1, 20.38: seconds since the request came."""
+    response = response_to(invite("Timestamp: 54.2"), 100, delay=3.5)
+    assert response.headers.get("Timestamp") == "54.2 3.500"
+    assert response_to(invite("Timestamp: 54"), 100, delay=1e-5).headers.get("Timestamp") == "54"
+
+
 def test_a_100_to_a_request_without_timestamp_has_none() -> None:
     assert list(response_to(invite(), 100).headers) == ECHOED
 

@@ -39,7 +39,7 @@ class Seeker(Protocol):
 class Serving:
     """A server transaction with the request that it serves and the way back (18.2.2)."""
 
-    __slots__ = ("hop", "key", "machine", "merge", "request")
+    __slots__ = ("hop", "key", "machine", "merge", "request", "since")
 
     def __init__(
         self,
@@ -48,12 +48,15 @@ class Serving:
         machine: ServerInviteTransaction | ServerTransaction,
         key: Hashable,
         merge: Hashable | None,
+        since: float,
     ) -> None:
         self.request = request
         self.hop = hop
         self.machine = machine
         self.key = key
         self.merge = merge
+        self.since = since
+        """When the request came."""
 
 
 class TransactionUser:
@@ -246,7 +249,7 @@ class TransactionUser:
             machine = ServerTransaction(request, reliable=reliable, timers=timers)
         # 8.2.2.2: only a request outside a dialog can be merged; a CANCEL is hop by hop.
         merge = None if request.to.tag or request.method == "CANCEL" else merge_key(request)
-        serving = Serving(request, hop, machine, key, merge)
+        serving = Serving(request, hop, machine, key, merge, now)
         self._servings[key] = serving
         self.bind(key)
         if merge is not None:
@@ -274,6 +277,7 @@ class TransactionUser:
             headers=headers,
             content_type=content_type,
             body=body,
+            delay=now - serving.since,
         )
         self.send_response(serving, response, now)
         return response

@@ -131,6 +131,14 @@ def test_what_it_requires_is_judged_before(net: Simulation, host: Host, peer: Pe
     assert host.of(events.IncomingRequest) == []
 
 
+def test_a_late_100_echoes_the_timestamp(net: Simulation, host: Host, peer: Peer) -> None:
+    """8.2.6.1, RFC 4320 section 4.1."""
+    invite = connect(net, host, peer)
+    within(peer, invite, "INFO", 7, [("Timestamp", "54.2")])
+    net.run(4)
+    assert peer.response(100).headers.get("Timestamp") == "54.2 3.500"
+
+
 # RFC 6086: INFO packages.
 
 

@@ -128,12 +128,33 @@ class GetStatsResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class TrunksEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bool
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ACTIVE_CALLS_FIELD_NUMBER: _builtins.int
     ACTIVE_REGISTRATIONS_FIELD_NUMBER: _builtins.int
     ACTIVE_SUBSCRIPTIONS_FIELD_NUMBER: _builtins.int
     ACTIVE_TRANSACTIONS_FIELD_NUMBER: _builtins.int
     EVENT_STREAMS_FIELD_NUMBER: _builtins.int
     COUNTERS_FIELD_NUMBER: _builtins.int
+    TRUNKS_FIELD_NUMBER: _builtins.int
     active_calls: _builtins.int
     active_registrations: _builtins.int
     active_subscriptions: _builtins.int
@@ -141,6 +162,10 @@ class GetStatsResponse(_message.Message):
     event_streams: _builtins.int
     @_builtins.property
     def counters(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    @_builtins.property
+    def trunks(self) -> _containers.ScalarMap[_builtins.str, _builtins.bool]:
+        """The trunks that the server pings, by URI: whether they answer. Not there until that is known."""
+
     def __init__(
         self,
         *,
@@ -150,10 +175,11 @@ class GetStatsResponse(_message.Message):
         active_transactions: _builtins.int = ...,
         event_streams: _builtins.int = ...,
         counters: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        trunks: _abc.Mapping[_builtins.str, _builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_calls", b"active_calls", "active_registrations", b"active_registrations", "active_subscriptions", b"active_subscriptions", "active_transactions", b"active_transactions", "counters", b"counters", "event_streams", b"event_streams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_calls", b"active_calls", "active_registrations", b"active_registrations", "active_subscriptions", b"active_subscriptions", "active_transactions", b"active_transactions", "counters", b"counters", "event_streams", b"event_streams", "trunks", b"trunks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
