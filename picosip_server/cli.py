@@ -118,6 +118,20 @@ def serve(
         str | None,
         _option("outbound_proxy", "URI", "Send requests outside dialogs through it.", _SIP),
     ] = None,
+    instance_id: Annotated[
+        str | None,
+        _option(
+            "instance_id",
+            "URN",
+            "Show it in all registrations, as +sip.instance, and ask for GRUUs.",
+            _SIP,
+            "only where RFC 5626 is asked for, one made from --node",
+        ),
+    ] = None,
+    register_rate: Annotated[
+        str | None,
+        _option("register_rate", "N", "REGISTERs begun in a second at most; 0: no bound.", _LIMITS),
+    ] = None,
     accept: Annotated[
         list[str] | None,
         _option(

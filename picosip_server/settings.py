@@ -35,7 +35,7 @@ from picosip_server.addresses import HostPort, is_ip, parse_host_port, unix_path
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.settings_file import SettingsError, SettingsFile, read_settings_file
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.uri import Uri
+from picosip_server.sip.uri import Uri, is_urn
 from picosip_server.tls_files import check_authority, check_pair
 from picosip_server.users import UsersFile, read_users
 
@@ -56,6 +56,8 @@ _EXPECTED = {
     "tls_cert": _PATH,
     "tls_key": _PATH,
     "tls_client_ca": _PATH,
+    "instance_id": "a URN, such as urn:uuid:00000000-0000-1000-8000-000a95a0e128",
+    "register_rate": "a number of REGISTERs in a second, 0 for no bound",
     "workers": "a whole number from 0 to 256",
     "max_calls": "a whole number above 0",
     "event_log_size": "a whole number above 0",
@@ -115,6 +117,12 @@ def _proxy(text: str) -> str:
 def _trunk(text: str) -> str:
     # As the state of the trunk is shown later, and compared.
     return str(Uri.parse(_proxy(text)))
+
+
+def _instance_id(text: str) -> str:
+    if text and not is_urn(text):
+        raise ValueError("this is no URN")
+    return text
 
 
 def _metrics_address(text: str) -> str:
@@ -201,6 +209,10 @@ class Settings(BaseSettings):
     trunk: Annotated[tuple[Trunk, ...], *_REPEATED] = ()
     """URIs that are pinged by OPTIONS."""
     trunk_interval: Seconds = 30.0
+    instance_id: Annotated[str, AfterValidator(_instance_id)] = ""
+    """URN that all registrations show; empty: only those over flows, one made from ``node``."""
+    register_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 100.0
+    """REGISTERs begun in a second at most; 0: no bound."""
     accept: Annotated[tuple[MediaType, ...], *_REPEATED] = ()
     """Body types taken in an INVITE besides application/sdp."""
     users: Annotated[InstanceOf[UsersFile] | None, NoDecode, BeforeValidator(_users_file)] = None
@@ -342,6 +354,8 @@ def engine_config(settings: Settings) -> EngineConfig:
         advertise_host=host,
         advertise_port=port,
         outbound_proxy=settings.outbound_proxy,
+        instance_id=settings.instance_id,
+        register_rate=settings.register_rate,
         workers=settings.workers,
         attach_wait=settings.attach_wait,
         answer_timeout=settings.answer_timeout,

@@ -6,7 +6,11 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeVar
 
-from picosip_server.sip.ua.commands import Credentials, Invite, Transact
+from picosip_server.sip.address import Address
+from picosip_server.sip.errors import ParseError
+from picosip_server.sip.hop import Hop, Seen
+from picosip_server.sip.ua.commands import Credentials, Invite, NextHop, Transact
+from picosip_server.sip.ua.snapshots import RegistrationSnapshot, RegistrationState
 
 Sending = TypeVar("Sending", bound=Invite | Transact)
 """What has a sender whose registration may know more."""
@@ -14,11 +18,42 @@ Sending = TypeVar("Sending", bound=Invite | Transact)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Credentials, and the registrar's Service-Route (RFC 3608)."""
+    """Credentials, the way to the registrar, and what the registrar told."""
 
     registration: str
     credentials: tuple[Credentials, ...] = ()
+    egress: tuple[str, ...] = ()
+    """Routes that the REGISTERs take, as configured or asked for."""
+    next_hop: NextHop | None = None
     service_route: tuple[str, ...] = ()
+    """RFC 3608."""
+    gruu: str = ""
+    """RFC 5627; empty: the registrar made none."""
+    flows: tuple[Hop, ...] = ()
+    """By which requests come back, the best one first (RFC 5626)."""
+    edge: str = ""
+    """Route of the best flow, where it has one of its own."""
+    seen: Seen | None = None
+    """Our address beyond a NAT."""
+
+    def routes(self) -> tuple[str, ...]:
+        """The route of a request outside dialogs; empty: it needs none.
+
+        RFC 3608 section 6.1: the Service-Route stands behind what leads out of here.
+        """
+        egress = (self.edge,) if self.edge else self.egress
+        if not self.service_route:
+            return egress if self.flows else ()
+        if egress and _same_server(egress[-1], self.service_route[0]):
+            # A registrar or edge that names itself is visited once.
+            egress = egress[:-1]
+        return (*egress, *self.service_route)
+
+    @property
+    def supported(self) -> str:
+        """Option tags that requests of this account show (RFC 5626 4.3, RFC 5627 4.4)."""
+        tags = ("outbound",) if self.flows else ()
+        return ", ".join((*tags, "gruu") if self.gruu else tags)
 
 
 class Accounts:
@@ -37,13 +72,22 @@ class Accounts:
         with self._lock:
             self._accounts.setdefault(aor, {})[account.registration] = account
 
-    def route(self, aor: str, registration: str, service_route: tuple[str, ...]) -> None:
-        """The registrar named the routes that calls of this address are to take."""
+    def learn(self, aor: str, registration: RegistrationSnapshot) -> None:
+        """The registrar said something new about a registration."""
+        active = [each for each in registration.flows if each.state is RegistrationState.ACTIVE]
+        outbound = [each for each in active if each.outbound and each.hop is not None]
         with self._lock:
             accounts = self._accounts.get(aor, {})
-            account = accounts.get(registration)
+            account = accounts.get(registration.name)
             if account is not None:
-                accounts[registration] = replace(account, service_route=service_route)
+                accounts[registration.name] = replace(
+                    account,
+                    service_route=registration.service_route,
+                    gruu=registration.pub_gruu or registration.temp_gruu,
+                    flows=tuple(each.hop for each in outbound if each.hop is not None),
+                    edge=outbound[0].edge if outbound else "",
+                    seen=next((each.seen for each in active if each.seen is not None), None),
+                )
 
     def drop(self, aor: str, registration: str) -> None:
         """The registration ended."""
@@ -55,17 +99,52 @@ class Accounts:
 
     def complete(self, command: Sending) -> Sending:
         """The command with what its sender's registration knows and it does not say itself."""
-        with self._lock:
-            accounts = self._accounts.get(command.from_address.uri.aor)
-            account = next(reversed(accounts.values())) if accounts else None
+        account = self._of(command.from_address.uri.aor)
         if account is None:
             return command
         if account.credentials and not command.credentials:
             command = replace(command, credentials=account.credentials)
         options = command.options
+        if account.supported:
+            headers = (("Supported", account.supported), *options.headers)
+            options = replace(options, headers=headers)
         # RFC 3608 section 5: the route is for requests other than REGISTER.
         registers = isinstance(command, Transact) and command.method == "REGISTER"
         routed = options.routes or options.next_hop is not None
-        if account.service_route and not routed and not registers:
-            command = replace(command, options=replace(options, routes=account.service_route))
-        return command
+        if (routes := account.routes()) and not routed and not registers:
+            options = replace(options, routes=routes, next_hop=account.next_hop)
+        return command if options is command.options else replace(command, options=options)
+
+    def dress(self, hop: Hop, aor: str, *, incoming: bool = False) -> Hop:
+        """The hop with what makes the Contact that reaches this address of record.
+
+        ``incoming``: it leads back to one who called us.
+        """
+        account = self._of(aor)
+        if account is None:
+            return hop
+        if account.gruu:
+            return replace(hop, gruu=account.gruu)
+        for flow in account.flows:
+            if (flow.transport, flow.host, flow.port) == (hop.transport, hop.host, hop.port):
+                return hop if incoming else replace(hop, outbound=True, flow=flow.flow)
+        seen = account.seen
+        if seen is not None and (seen.transport, seen.listener) == (hop.transport, hop.listener):
+            return replace(hop, seen=seen)
+        return hop
+
+    def _of(self, aor: str) -> Account | None:
+        if not aor:
+            return None
+        with self._lock:
+            accounts = self._accounts.get(aor)
+            return next(reversed(accounts.values())) if accounts else None
+
+
+def _same_server(one: str, other: str) -> bool:
+    """Whether two routes lead to the same host and port."""
+    try:
+        first, second = Address.parse(one).uri, Address.parse(other).uri
+    except ParseError:
+        return False
+    return (first.host.lower(), first.port) == (second.host.lower(), second.port)

@@ -32,6 +32,10 @@ class EngineConfig:
     advertise_port: int = 0
     outbound_proxy: str = ""
     """URI that requests outside dialogs are routed through; empty: none."""
+    instance_id: str = ""
+    """URN shown in all REGISTERs (RFC 5626 section 4.1); empty: only where one is needed."""
+    register_rate: float = 100.0
+    """REGISTERs begun in a second at most, by all workers together; 0: no bound."""
     workers: int = 0
     """Threads; 0: one where CPython holds the GIL, else one for each core."""
     attach_wait: float = 2.0

@@ -7,6 +7,7 @@ the outputs in ``outbox``. So it runs under a fake clock and in memory just as w
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -25,13 +26,19 @@ from picosip_server.engine.reception import Reception
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
 from picosip_server.engine.trunks import Trunks
+from picosip_server.sip.dialog import loose_route
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import Hop
+from picosip_server.sip.stun import StunMessage
 from picosip_server.sip.ua.call.incoming import IncomingCall
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.outputs import Output
+from picosip_server.sip.ua.registration.pacing import Pacing
 from picosip_server.sip.uri import Uri
+
+_NODES = uuid.UUID("6f0b8a53-9c1e-4a53-8f6f-6d1f1f9f2c57")
+"""Name space of the instance ids made from names of nodes (RFC 4122 section 4.3)."""
 
 
 class Core:
@@ -43,18 +50,24 @@ class Core:
         network: Network,
         *,
         worker: int = 0,
+        workers: int = 1,
         accounts: Accounts | None = None,
         gate: Gate | None = None,
         complaints: Complaints | None = None,
         identity: RandomIdentity | None = None,
     ) -> None:
         accounts = accounts if accounts is not None else Accounts()
-        identity = identity or RandomIdentity(config.node, worker)
+        identity = identity or RandomIdentity(config.node, worker, workers=workers)
         self.context = Context(
             identity=identity,
             timers=config.timers,
             user_agent=config.user_agent,
             outbound_proxy=_as_route(config.outbound_proxy),
+            instance_id=config.instance_id,
+            node_instance=uuid.uuid5(_NODES, config.node).urn,
+            # What is advertised is right, whatever others see.
+            learns_contact=not config.advertise_host,
+            pacing=Pacing(config.register_rate / workers),
             attach_wait=config.attach_wait,
             answer_timeout=config.answer_timeout,
             respond_timeout=config.respond_timeout,
@@ -65,7 +78,7 @@ class Core:
             descriptions=SdpDescriptions(),
             hears=self._hears,
         )
-        self._population = Population(network, accounts, worker)
+        self._population = Population(network, accounts, self.context, worker)
         self._admission = Admission(config, self._population)
         self._reception = Reception(
             config,
@@ -117,7 +130,8 @@ class Core:
     def located(self, ticket: Ticket, hops: tuple[Hop, ...], now: float) -> None:
         """The hops that ``Network.locate`` promised."""
         user = ticket.user
-        self._population.run(user, user.located(ticket.number, hops, now), now)
+        population = self._population
+        population.run(user, population.located(user, ticket.number, hops, now), now)
 
     def not_located(self, ticket: Ticket, detail: str, now: float) -> None:
         """There are none."""
@@ -129,6 +143,23 @@ class Core:
         self._population.counters["transport_failures"] += 1
         user = sender.user
         self._population.run(user, user.transport_failed(sender.key, detail, now), now)
+
+    def flow_closed(self, flow: int, now: float) -> None:
+        """A connection has ended."""
+        self._population.flow_failed(("flow", flow), "the connection was closed", now)
+
+    def pong(self, flow: int, now: float) -> None:
+        """A keep-alive on a connection was answered (RFC 5626 section 4.4.1)."""
+        keeper = self._population.flows.keeper(("flow", flow))
+        if keeper is not None:
+            self._population.run(keeper, keeper.pong(now), now)
+
+    def stun(self, message: StunMessage, source: Source, now: float) -> None:
+        """A STUN response came in (RFC 5626 section 4.4.2)."""
+        key = ("UDP", source.listener, source.host, source.port)
+        keeper = self._population.flows.keeper(key)
+        if keeper is not None:
+            self._population.run(keeper, keeper.stun(message, now), now)
 
     # Outputs.
 
@@ -186,10 +217,4 @@ class Core:
 
 
 def _as_route(proxy: str) -> str:
-    """An outbound proxy as a preloaded route: loose, since all proxies of today are."""
-    if not proxy:
-        return ""
-    uri = Uri.parse(proxy)
-    if not uri.params.has("lr"):
-        uri = uri.with_(params=uri.params.with_("lr", None))
-    return f"<{uri}>"
+    return loose_route(Uri.parse(proxy)) if proxy else ""

@@ -85,6 +85,7 @@ class Engine:
                 self._config,
                 WorkerNetwork(sockets, worker, workers[0]),
                 worker=index,
+                workers=self._config.workers or default_workers(),
                 accounts=accounts,
                 gate=gate,
                 complaints=complaints,

@@ -13,7 +13,9 @@ class RandomIdentity:
     """The identifiers of one worker. One generator, seeded by the system, serves them all:
     a call to the system for each tag would cost more than parsing the message."""
 
-    def __init__(self, node: str, worker: int, seed: int | None = None) -> None:
+    def __init__(self, node: str, worker: int, seed: int | None = None, workers: int = 1) -> None:
+        self._worker = worker
+        self._workers = workers
         self._random = random.Random(secrets.randbits(256) if seed is None else seed)
         self._prefix = f"{node}-{worker:x}-"
 
@@ -41,9 +43,20 @@ class RandomIdentity:
         """RFC 3262 section 3: chosen uniformly from 1 to 2**31 - 1; we leave room to count."""
         return self._random.randint(1, 2**30)
 
+    def stun_id(self) -> bytes:
+        """96 random bits."""
+        return self._random.randbytes(12)
+
     def fraction(self) -> float:
         """A number in [0, 1)."""
         return self._random.random()
+
+    def call_id(self) -> str:
+        """A further Call-ID whose messages meet on this worker."""
+        while True:
+            call_id = new_call_id()
+            if worker_for(call_id, self._workers) == self._worker:
+                return call_id
 
     def request_name(self) -> str:
         """``requests/{node}-{worker}-{random}``."""

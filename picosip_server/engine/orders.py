@@ -15,7 +15,7 @@ from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.failures import invalid, not_found
 from picosip_server.sip.ua.outgoing_request import OutgoingRequestUser, options_request
 from picosip_server.sip.ua.pending import request_key
-from picosip_server.sip.ua.registration import Registration
+from picosip_server.sip.ua.registration.user import Registration
 from picosip_server.sip.ua.user import TransactionUser
 from picosip_server.sip.uri import Uri
 
@@ -93,20 +93,38 @@ class Orders:
             self._register(command, now, call_id)
         else:
             request = OutgoingRequestUser(self._context, command, call_id=call_id)
+            request.aor = command.from_address.uri.aor
             self._population.run(request, request.start(now), now)
 
     def _call(self, invite: commands.Invite, now: float, call_id: str) -> None:
         name = self._identity.call_name()
         call = OutgoingCall(name, self._context, invite, call_id=call_id, now=now)
+        call.aor = invite.from_address.uri.aor
         self._population.calls[name] = call
         call.start(now)
         self._population.run(call, call.flush(), now)
 
     def _register(self, register: commands.Register, now: float, call_id: str) -> None:
         name = self._identity.registration_name()
-        registration = Registration(name, self._context, register, call_id=call_id)
+        edges = register.outbound.edges if register.outbound is not None else ()
+        registration = Registration(
+            name,
+            self._context,
+            register,
+            call_id=call_id,
+            flow_call_ids=tuple(self._identity.call_id() for _ in edges[1:]),
+        )
         self._population.registrations[name] = registration
-        account = Account(registration=name, credentials=register.credentials)
+        options = register.options
+        egress = options.routes
+        if not egress and self._context.outbound_proxy and options.next_hop is None:
+            egress = (self._context.outbound_proxy,)
+        account = Account(
+            registration=name,
+            credentials=register.credentials,
+            egress=egress,
+            next_hop=options.next_hop,
+        )
         self._accounts.put(register.aor.uri.aor, account)
         self._population.run(registration, registration.start(now), now)
 

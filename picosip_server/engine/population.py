@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 
 from picosip_server.engine import tracing
 from picosip_server.engine.accounts import Accounts
+from picosip_server.engine.flows import Flows
 from picosip_server.engine.network import Network, Sender, Source, Ticket, Unreachable
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
@@ -14,11 +15,23 @@ from picosip_server.engine.timer_queue import TimerQueue
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Message, Response
 from picosip_server.sip.ua.call.base import Call
-from picosip_server.sip.ua.effects import Bind, Effect, Locate, Transmit, Unbind
+from picosip_server.sip.ua.context import Context
+from picosip_server.sip.ua.effects import (
+    Bind,
+    Effect,
+    FlowAnswered,
+    FlowEffect,
+    KeepFlow,
+    LeaveFlow,
+    Locate,
+    Probe,
+    Transmit,
+    Unbind,
+)
 from picosip_server.sip.ua.events import RegistrationChanged
 from picosip_server.sip.ua.keys import is_transaction
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
-from picosip_server.sip.ua.registration import Registration
+from picosip_server.sip.ua.registration.user import Registration
 from picosip_server.sip.ua.snapshots import RegistrationState
 from picosip_server.sip.ua.user import TransactionUser
 
@@ -26,13 +39,14 @@ from picosip_server.sip.ua.user import TransactionUser
 class Population:
     """Carries out the effects of users, and forgets those that have none left to come."""
 
-    def __init__(self, network: Network, accounts: Accounts, worker: int) -> None:
+    def __init__(self, network: Network, accounts: Accounts, context: Context, worker: int) -> None:
         self._network = network
         self._accounts = accounts
         self._worker = worker
         self.routes: dict[Hashable, TransactionUser] = {}
         self.calls: dict[str, Call] = {}
         self.registrations: dict[str, Registration] = {}
+        self.flows = Flows(context)
         self.timers = TimerQueue()
         self.counters: dict[str, int] = defaultdict(int)
         self.outbox: list[Output] = []
@@ -53,8 +67,10 @@ class Population:
             elif isinstance(effect, Unbind):
                 if self.routes.get(effect.key) is user:
                     del self.routes[effect.key]
-            else:
+            elif isinstance(effect, Locate):
                 queue.extend(self._locate(user, effect, now))
+            else:
+                self._flow(user, effect, now)
         if user.over:
             self._forget_name(user)
         if user.finished:
@@ -96,16 +112,59 @@ class Population:
             aor = registration.aor.uri.aor
             if registration.state is RegistrationState.TERMINATED:
                 self._accounts.drop(aor, registration.name)
-            elif registration.state is RegistrationState.ACTIVE:
-                self._accounts.route(aor, registration.name, registration.service_route)
+            else:
+                self._accounts.learn(aor, registration)
         self.outbox.append(output)
+
+    # Flows that are kept alive (RFC 5626 section 4.4).
+
+    def _flow(self, user: TransactionUser, effect: FlowEffect, now: float) -> None:
+        if isinstance(effect, KeepFlow):
+            flow = self.flows.open(effect)
+            self.run(flow.keeper, flow.keep(user, effect, now), now)
+        elif isinstance(effect, LeaveFlow):
+            left = self.flows.leave(user, effect.key)
+            if left is not None:
+                self.run(left, left.stop(), now)
+        elif isinstance(effect, Probe):
+            try:
+                self._network.send(effect.hop, effect.data, None)
+            except Unreachable as error:
+                self.flow_failed(effect.hop.flow_key, str(error), now)
+        elif isinstance(effect, FlowAnswered):
+            key = self.flows.key_of(user)
+            for each in self.flows.users(key):
+                self.run(each, each.flow_answered(key, now), now)
+        else:
+            self.flow_failed(self.flows.key_of(user), effect.detail, now)
+
+    def flow_failed(self, key: Hashable, detail: str, now: float) -> None:
+        """A flow leads nowhere any more: whoever uses it is told."""
+        flow = self.flows.drop(key)
+        if flow is None:
+            return
+        self.counters["flows_failed"] += 1
+        self.run(flow.keeper, flow.keeper.stop(), now)
+        for user in flow.users:
+            self.run(user, user.flow_failed(key, detail, now), now)
 
     def _locate(self, user: TransactionUser, effect: Locate, now: float) -> list[Effect]:
         try:
             hops = self._network.locate(effect.target, Ticket(user, effect.ticket))
         except Unreachable as error:
             return user.not_located(effect.ticket, str(error), now)
-        return [] if hops is None else user.located(effect.ticket, hops, now)
+        return [] if hops is None else self.located(user, effect.ticket, hops, now)
+
+    def located(
+        self, user: TransactionUser, ticket: int, hops: tuple[Hop, ...], now: float
+    ) -> list[Effect]:
+        """Gives a user the hops that it asked for."""
+        dressed = tuple(self._accounts.dress(hop, user.aor) for hop in hops)
+        return user.located(ticket, dressed, now)
+
+    def dress(self, hop: Hop, aor: str) -> Hop:
+        """The way back to a peer, with what the registration of the address called knows."""
+        return self._accounts.dress(hop, aor, incoming=True)
 
     def _transmit(self, user: TransactionUser | None, effect: Transmit, now: float) -> list[Effect]:
         counters = self.counters

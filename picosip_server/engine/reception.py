@@ -105,7 +105,9 @@ class Reception:
         if user is None:
             population.counters["responses_unmatched"] += 1
             return
-        population.run(user, user.receive_response(response_key(response), response, now), now)
+        key = response_key(response)
+        effects = user.receive_response(key, response, now, flow=source.flow)
+        population.run(user, effects, now)
 
     def _request(self, request: Request, data: bytes, source: Source, now: float) -> None:
         stamp(request, source)
@@ -145,6 +147,7 @@ class Reception:
         call = self._population.routes.get(dialog_key(request.call_id, request.to.tag))
         self._population.trace(request, data, source, call, now)
         if isinstance(call, Call):
+            hop = self._population.dress(hop, call.aor)
             self._population.run(call, call.receive_request(request, hop, now), now)
         elif request.method != "ACK":
             # 12.2.2: a request of a dialog that does not exist.
@@ -170,9 +173,13 @@ class Reception:
             self._refuse(request, hop, refusal, now)
             return
         user: IncomingCall | IncomingRequestUser
+        # RFC 5627 section 4.4.1: the contact given is that of the address called.
+        aor = request.to.uri.aor
+        hop = self._population.dress(hop, aor)
         if method == "INVITE":
             name = self._identity.call_name()
             user = IncomingCall(name, self._context, request, hop, now, authenticated_user=who)
+            user.aor = aor
             self._population.calls[name] = user
             user.start(now)
             effects = user.flush()

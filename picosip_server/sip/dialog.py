@@ -120,6 +120,13 @@ def plan(target: Uri, route_set: tuple[str, ...]) -> Route:
     return Route(request_uri=str(strict), routes=(*route_set[1:], f"<{target}>"), next_hop=strict)
 
 
+def loose_route(uri: Uri) -> str:
+    """A proxy's URI as a preloaded route: loose, since all proxies of today are."""
+    if not uri.params.has("lr"):
+        uri = uri.with_(params=uri.params.with_("lr", None))
+    return f"<{uri}>"
+
+
 def _as_request_uri(uri: Uri) -> Uri:
     """Without what a Request-URI may not carry (19.1.1: method parameter, headers)."""
     if uri.headers or uri.params.has("method"):

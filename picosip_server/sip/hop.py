@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from picosip_server.sip.uri import Uri
@@ -31,12 +32,23 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The address at which peers see a listener of ours, beyond a NAT (RFC 3581)."""
+
+    transport: str
+    listener: int
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """One transport address of a peer, with the local address that speaks to it.
 
     ``local_host`` and ``local_port`` are what Via and Contact show (the advertised
     ones, where such are configured). ``flow`` names an open connection; 0 means
-    whichever reaches the address.
+    whichever reaches the address. What a registrar or the far side of a NAT told of us
+    stands in ``seen``, ``gruu`` and ``outbound``, and makes another Contact.
     """
 
     transport: str
@@ -46,6 +58,11 @@ class Hop:
     local_port: int
     listener: int = 0
     flow: int = 0
+    seen: Seen | None = None
+    gruu: str = ""
+    """URI that reaches this user agent from everywhere (RFC 5627); empty: none is known."""
+    outbound: bool = False
+    """Requests come back over the flow that ours went out by (RFC 5626)."""
 
     @property
     def reliable(self) -> bool:
@@ -57,11 +74,25 @@ class Hop:
         """The sent-by of a Via over this hop (RFC 3261 section 18.1.1)."""
         return f"{bracketed(self.local_host)}:{self.local_port}"
 
+    @property
+    def flow_key(self) -> Hashable:
+        """What tells this flow from others: its connection, or its pair of addresses."""
+        if self.reliable:
+            return ("flow", self.flow)
+        return ("UDP", self.listener, self.host, self.port)
+
     def contact(self, user: str = "") -> str:
-        """The Contact header field value that reaches this listener."""
+        """The Contact header field value by which ``user`` is reached here."""
+        if self.gruu:
+            return f"<{self.gruu}>"
         who = f"{user}@" if user else ""
+        where = self.sent_by
+        if self.seen is not None:
+            where = f"{bracketed(self.seen.host)}:{self.seen.port}"
         kind = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
-        return f"<sip:{who}{self.sent_by}{kind}>"
+        # RFC 5626 section 4.3: without a GRUU, "ob" has the edge send to this flow.
+        flow = ";ob" if self.outbound else ""
+        return f"<sip:{who}{where}{kind}{flow}>"
 
 
 def bracketed(host: str) -> str:

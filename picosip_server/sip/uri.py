@@ -185,3 +185,13 @@ def _header_set(headers: str) -> list[tuple[str, str]]:
         name, _, value = field.partition("=")
         pairs.append((_normal(name).lower(), _normal(value)))
     return sorted(pairs)
+
+
+_urn = re.compile(
+    r"[uU][rR][nN]:[A-Za-z0-9][A-Za-z0-9-]{0,31}:[!$%'()*+,\-./0-9:;=?@A-Z_a-z~]+"
+).fullmatch
+
+
+def is_urn(text: str) -> bool:
+    """Whether a text is a URN that may be an instance id (RFC 5626 section 4.1)."""
+    return len(text) <= 256 and _urn(text) is not None

@@ -32,6 +32,7 @@ class Line:
         self.near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
         prepare(self.near)
         self.arrived_: list[bytes] = []
+        self.pongs = 0
         self.broken_: list[ParseError] = []
         self.closed_: list[str] = []
         self.writes = False
@@ -48,6 +49,9 @@ class Line:
 
     def arrived(self, connection: TcpConnection, data: bytes) -> None:
         self.arrived_.append(data)
+
+    def ponged(self, connection: TcpConnection) -> None:
+        self.pongs += 1
 
     def broken(self, connection: TcpConnection, error: ParseError) -> None:
         self.broken_.append(error)

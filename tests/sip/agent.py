@@ -8,7 +8,19 @@ from dataclasses import dataclass, field, replace
 from picosip_server.sip.build import response_to
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.message import Message, Request, Response
-from picosip_server.sip.ua.effects import Bind, Effect, Locate, Transmit, Unbind
+from picosip_server.sip.ua.effects import (
+    Bind,
+    Effect,
+    FlowAnswered,
+    FlowEffect,
+    FlowFailed,
+    KeepFlow,
+    LeaveFlow,
+    Locate,
+    Probe,
+    Transmit,
+    Unbind,
+)
 from picosip_server.sip.ua.events import Event
 from picosip_server.sip.ua.keys import response_key
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred
@@ -41,6 +53,9 @@ class Numbered:
 
     def rseq(self) -> int:
         return 1
+
+    def stun_id(self) -> bytes:
+        return self._next("stun").encode().ljust(12, b".")
 
     def fraction(self) -> float:
         return self.share
@@ -79,6 +94,7 @@ class Driver:
     events: list[Event] = field(default_factory=list)
     results: dict[Hashable, object] = field(default_factory=dict)
     bound: set[Hashable] = field(default_factory=set)
+    flows: list[tuple[float, FlowEffect]] = field(default_factory=list)
     tickets: list[tuple[int, Target]] = field(default_factory=list)
 
     def run(self, effects: list[Effect]) -> None:
@@ -106,6 +122,8 @@ class Driver:
             self.bound.remove(effect.key)
         elif isinstance(effect, Occurred):
             self.events.append(effect.event)
+        elif isinstance(effect, KeepFlow | LeaveFlow | Probe | FlowAnswered | FlowFailed):
+            self.flows.append((self.now, effect))
         elif isinstance(effect, Completed):
             self.results[effect.token] = effect.value
         else:
@@ -125,11 +143,24 @@ class Driver:
         return next(each for each in reversed(requests) if method in ("", each.method))
 
     def answer(
-        self, status: int, *headers: tuple[str, str], to: Request | None = None, tag: str = "far"
+        self,
+        status: int,
+        *headers: tuple[str, str],
+        to: Request | None = None,
+        tag: str = "far",
+        via: str = "",
+        flow: int = 0,
     ) -> Response:
-        """Has the last request (or that one) answered."""
+        """Has the last request (or that one) answered, over that connection.
+
+        ``via`` is what the next hop adds to our Via.
+        """
         response = response_to(to or self.last(), status, to_tag=tag, headers=headers)
-        self.run(self.user.receive_response(response_key(response), response, self.now))
+        if via:
+            own = (response.headers.get("Via") or "").replace(";rport", "")
+            response.headers.set("Via", own + via)
+        key = response_key(response)
+        self.run(self.user.receive_response(key, response, self.now, flow=flow))
         return response
 
     def failure(self, token: Hashable) -> Failure:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from picosip_server.sip.address import Address
 from picosip_server.sip.hop import Target
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.events import RegistrationChanged
-from picosip_server.sip.ua.registration import Registration
+from picosip_server.sip.ua.registration.user import Registration
 from picosip_server.sip.ua.snapshots import RegistrationSnapshot
 from picosip_server.sip.uri import Uri
 from tests.sip.agent import UDP, Driver, Numbered
@@ -24,7 +26,14 @@ class Client(Driver):
     registration: Registration
 
     def __init__(
-        self, *, share: float = 0.5, proxy: str = "", found: bool = True, **fields: object
+        self,
+        *,
+        share: float = 0.5,
+        proxy: str = "",
+        found: bool = True,
+        calls: tuple[str, ...] = (),
+        settings: Mapping[str, object] | None = None,
+        **fields: object,
     ) -> None:
         fields.setdefault("registrar", Uri.parse("sip:home.example"))
         register = commands.Register(
@@ -32,8 +41,15 @@ class Client(Driver):
             aor=Address.parse('"Kai" <sip:kai@home.example>'),
             **fields,  # type: ignore[arg-type]
         )
-        context = Context(identity=Numbered(share=share), outbound_proxy=proxy)
-        self.registration = Registration(NAME, context, register, call_id="reg-1")
+        context = Context(
+            identity=Numbered(share=share),
+            outbound_proxy=proxy,
+            node_instance="urn:uuid:node",
+            **(settings or {}),  # type: ignore[arg-type]
+        )
+        self.registration = Registration(
+            NAME, context, register, call_id="reg-1", flow_call_ids=calls
+        )
         super().__init__(self.registration, hops={HOME: (UDP,)} if found else {})
 
     def start(self) -> Client:

@@ -10,7 +10,7 @@ from picosip_server.sip.hop import Target
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Credentials, NextHop, Options
 from picosip_server.sip.ua.outputs import FailureKind
-from picosip_server.sip.ua.snapshots import RegistrationSnapshot, RegistrationState
+from picosip_server.sip.ua.snapshots import FlowSnapshot, RegistrationSnapshot, RegistrationState
 from picosip_server.sip.uri import Uri
 from tests.sip.agent import TCP, UDP
 from tests.sip.registrations import BOUND, HOME, NAME, Client
@@ -31,6 +31,7 @@ def test_a_register_has_what_10_2_asks_for() -> None:
         ("Max-Forwards", "70"),
         ("Contact", BOUND),
         ("Expires", "1800"),
+        ("Supported", "path"),
         ("Subject", "x"),
     ]
 
@@ -52,6 +53,11 @@ def test_a_200_makes_it_active_and_completes_the_command() -> None:
         expire_time=601.0,
         last_status=200,
         last_reason="OK",
+        flows=(
+            FlowSnapshot(
+                state=RegistrationState.ACTIVE, expire_time=601.0, last_status=200, last_reason="OK"
+            ),
+        ),
         labels={"line": "1"},
     )
     assert client.results == {"register": expected}

@@ -34,6 +34,9 @@ def register(
     options: sip_pb2.MessageOptions | None = None,
     labels: Mapping[str, str] | None = None,
     no_wait: bool = False,
+    outbound: bool = False,
+    edges: Iterable[str] = (),
+    instance_id: str = "",
     request_id: str = "",
 ) -> pb.RegisterRequest:
     """Registers an address of record and keeps it refreshed until ``unregister``.
@@ -42,9 +45,17 @@ def register(
     own address is registered. Returns once the registrar has answered, or at once with
     ``no_wait``.
 
+    With ``outbound`` calls come back over a flow that the server opens and keeps alive
+    (RFC 5626); ``edges`` are URIs of proxies, with a flow through each, and ``instance_id``
+    is a URN of your own. Either of them implies ``outbound``.
+
     Raises Refused where the registrar refuses (as with a wrong password), TimedOut where it
     says nothing, Unavailable where it cannot be reached, InvalidArgument.
     """
+    edges = tuple(edges)
+    flows = None
+    if outbound or edges or instance_id:
+        flows = pb.Outbound(instance_id=instance_id, edges=edges)
     return pb.RegisterRequest(
         request_id=request_id,
         registrar_uri=registrar_uri,
@@ -55,6 +66,7 @@ def register(
         options=with_headers(options, headers),
         labels=labels,
         no_wait=no_wait,
+        outbound=flows,
     )
 
 

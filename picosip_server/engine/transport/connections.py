@@ -30,7 +30,8 @@ class Connections:
     """Belongs to the thread that owns the sockets.
 
     ``deliver`` gets whole messages, ``fault`` streams that broke, ``failed`` senders whose
-    messages could not leave.
+    messages could not leave; ``closed`` and ``pong`` get the numbers of connections that
+    ended, or brought the answer to a keep-alive.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class Connections:
         deliver: Callable[[bytes, Source], None],
         fault: Callable[[ParseError, Source], None],
         failed: Callable[[Sender, str], None],
+        closed: Callable[[int], None],
+        pong: Callable[[int], None],
         clock: Callable[[], float],
         limits: StreamLimits = DEFAULT_LIMITS,
     ) -> None:
@@ -49,6 +52,8 @@ class Connections:
         self._deliver = deliver
         self._fault = fault
         self._failed = failed
+        self._closed = closed
+        self._pong = pong
         self._clock = clock
         self._limits = limits
         self._complaints = Complaints()
@@ -168,6 +173,10 @@ class Connections:
         """A whole message."""
         self._deliver(data, self._source(connection))
 
+    def ponged(self, connection: TcpConnection) -> None:
+        """A single CRLF (RFC 5626 section 3.5.1)."""
+        self._pong(connection.number)
+
     def broken(self, connection: TcpConnection, error: ParseError) -> None:
         """The stream lost its frame (18.3); ``_fault`` may answer before it closes."""
         self._fault(error, self._source(connection))
@@ -179,6 +188,7 @@ class Connections:
         self._drop(connection)
         host, port = connection.peer
         _log.debug("tcp closed", peer=host, port=port, detail=detail)
+        self._closed(connection.number)
         what = "connection to" if connection.connected else "cannot connect to"
         for sender in connection.senders:
             self._failed(sender, f"{what} {host} port {port}/TCP: {detail}")

@@ -7,8 +7,10 @@ import re
 import selectors
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from picosip_server.engine.config import EngineConfig, ListenerSpec
+from picosip_server.engine.core import Core
 from picosip_server.engine.identity import worker_for
 from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
 from picosip_server.engine.transport.connections import Connections
@@ -17,8 +19,10 @@ from picosip_server.engine.transport.resolver import Resolver
 from picosip_server.engine.transport.tcp import DEFAULT_LIMITS, StreamLimits, open_listener
 from picosip_server.engine.transport.udp import UdpSocket
 from picosip_server.engine.worker import Worker
+from picosip_server.sip import stun
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import Hop, Target
+from picosip_server.sip.stun import looks_like_stun
 
 MOST_WAITING = 10_000
 """Messages that may wait for a busy worker before further ones are dropped, as a network does."""
@@ -46,6 +50,8 @@ class Sockets:
         self.resolver = Resolver()
         self.dropped = 0
         """Messages that found their worker too busy."""
+        self.stun_dropped = 0
+        """STUN messages that were malformed, or whose answer could not be sent."""
         try:
             self.bound = tuple(
                 self._bind(index, spec) for index, spec in enumerate(config.listeners)
@@ -77,6 +83,8 @@ class Sockets:
             deliver=lambda data, source: self._deliver(data, source, stream=True),
             fault=self._fault,
             failed=self._failed,
+            closed=lambda flow: self._tell(lambda core, now: core.flow_closed(flow, now)),
+            pong=lambda flow: self._tell(lambda core, now: core.pong(flow, now)),
             clock=lambda: first.now,
             limits=self._limits,
         )
@@ -93,6 +101,9 @@ class Sockets:
             if len(data) <= 4 and not data.strip(b"\r\n\0"):
                 # Keep-alives of NATed peers: empty lines or nothing at all.
                 return
+            if looks_like_stun(data):
+                self._stun(data, index, udp, host, port)
+                return
             try:
                 local_host, local_port = self.listeners.local(index, host)
             except Unreachable:
@@ -104,6 +115,29 @@ class Sockets:
             udp.read(take)
 
         return read
+
+    def _stun(self, data: bytes, index: int, udp: UdpSocket, host: str, port: int) -> None:
+        """RFC 5626 section 8: a STUN server on each UDP port, and answers to our own requests."""
+        try:
+            message = stun.parse(data)
+        except ParseError:
+            # RFC 5389 section 7.3: what is malformed is dropped in silence.
+            self.stun_dropped += 1
+            return
+        if message.kind is stun.Kind.REQUEST:
+            try:
+                udp.send(stun.answer(message, host, port), host, port)
+            except Unreachable:
+                # As if the network had lost it: the client asks again.
+                self.stun_dropped += 1
+        elif message.kind is not stun.Kind.INDICATION:
+            source = Source("UDP", host, port, "", 0, index)
+            self._tell(lambda core, now: core.stun(message, source, now))
+
+    def _tell(self, what: Callable[[Core, float], None]) -> None:
+        """Tells all workers: each keeps flows of its own. Posted, as the cores may be busy."""
+        for worker in self._workers:
+            worker.post(partial(_on_core, worker, what))
 
     def _acceptor(
         self, connections: Connections, index: int, listener: socket.socket
@@ -163,6 +197,10 @@ class Sockets:
         if self._connections is not None:
             self._connections.close()
         self.resolver.close()
+
+
+def _on_core(worker: Worker, what: Callable[[Core, float], None], now: float) -> None:
+    what(worker.core, now)
 
 
 class WorkerNetwork:

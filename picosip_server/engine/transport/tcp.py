@@ -41,6 +41,9 @@ class Owner(Protocol):
     def arrived(self, connection: TcpConnection, data: bytes) -> None:
         """A whole message came."""
 
+    def ponged(self, connection: TcpConnection) -> None:
+        """A single CRLF came: the answer to a keep-alive, if one was sent."""
+
     def broken(self, connection: TcpConnection, error: ParseError) -> None:
         """The stream cannot be framed any more; the connection closes after the answer."""
 
@@ -191,6 +194,8 @@ class TcpConnection:
                 elif frame is KeepAlive.PING:
                     # RFC 5626 section 3.5.1
                     self.send(b"\r\n", None)
+                else:
+                    self._owner.ponged(self)
         except ParseError as error:
             fault = error
         fault = fault or self._framer.fault

@@ -217,6 +217,14 @@ def register(request: registration_pb.RegisterRequest) -> MakeCommand:
             check.fail("expires", f"must not be longer than {_LONGEST_EXPIRES} seconds")
     credentials = parts.credentials(check, request.credentials)
     options = parts.options(check, request.options, REGISTER_RESERVED)
+    outbound = None
+    if request.HasField("outbound"):
+        outbound = parts.outbound(check, request.outbound)
+        if request.contacts:
+            # RFC 5626 section 4.2.3: not for contacts of others.
+            check.fail("outbound", "must not be set together with contacts")
+        if request.outbound.edges and (options.routes or options.next_hop is not None):
+            check.fail("outbound.edges", "must not be set together with a route or next hop")
     labels = check.labels("labels", request.labels)
     check.done()
     return lambda token: commands.Register(
@@ -229,6 +237,7 @@ def register(request: registration_pb.RegisterRequest) -> MakeCommand:
         options=options,
         labels=labels,
         no_wait=request.no_wait,
+        outbound=outbound,
     )
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 
-from picosip.v1 import call_service_pb2 as call_pb, sdp_pb2, sip_pb2 as pb
+from picosip.v1 import (
+    call_service_pb2 as call_pb,
+    registration_service_pb2 as registration_pb,
+    sdp_pb2,
+    sip_pb2 as pb,
+)
 from picosip_server.sdp.errors import SdpError
 from picosip_server.service.convert import descriptions
 from picosip_server.service.validate import ALWAYS_RESERVED, UNSUPPORTED, Check
@@ -20,15 +25,19 @@ from picosip_server.sip.ua.commands import (
     NextHop,
     Offers,
     Options,
+    Outbound,
     Policy,
     Refresher,
     Reliability,
     TimerWish,
 )
+from picosip_server.sip.uri import is_urn
 from picosip_server.sip.values import LARGEST_SECONDS
 
 _MOST_HEADERS = 200
 _MOST_PARTS = 32
+_MOST_EDGES = 4
+"""RFC 5626 section 4.2.1 asks for up to four."""
 _TRANSPORTS = {pb.TRANSPORT_UNSPECIFIED: "", pb.TRANSPORT_UDP: "UDP", pb.TRANSPORT_TCP: "TCP"}
 _RELIABILITY = {
     call_pb.CallPolicy.RELIABLE_PROVISIONAL_UNSPECIFIED: Reliability.SUPPORTED,
@@ -252,3 +261,15 @@ def _limit(check: Check, value: call_pb.CallPolicy, name: str) -> float | None:
     if not value.HasField(name):  # type: ignore[arg-type]
         return None
     return check.positive(f"policy.{name}", intervals[name])
+
+
+def outbound(check: Check, value: registration_pb.Outbound) -> Outbound:
+    """How to register over flows (RFC 5626)."""
+    if value.instance_id and not is_urn(value.instance_id):
+        check.fail("outbound.instance_id", 'must be a URN such as "urn:uuid:..."')
+    check.count("outbound.edges", len(value.edges), _MOST_EDGES)
+    edges = tuple(
+        check.uri(f"outbound.edges[{index}]", edge, sip=True)
+        for index, edge in enumerate(value.edges[:_MOST_EDGES])
+    )
+    return Outbound(instance_id=value.instance_id, edges=edges)

@@ -6,12 +6,14 @@ from picosip.v1 import call_service_pb2 as call_pb, registration_service_pb2 as 
 from picosip_server.service.clock import Clock
 from picosip_server.service.convert import descriptions
 from picosip_server.service.convert.values import address, addresses, clean, duration, status
+from picosip_server.sip.hop import bracketed
 from picosip_server.sip.ua.snapshots import (
     CallDirection,
     CallSnapshot,
     CallState,
     Cause,
     DialogSnapshot,
+    FlowSnapshot,
     OfferAnswerState,
     RegistrationSnapshot,
     RegistrationState,
@@ -130,4 +132,22 @@ def registration(value: RegistrationSnapshot, clock: Clock) -> registration_pb.R
         last_status=status(value.last_status, value.last_reason),
         service_route=map(clean, value.service_route),
         labels=value.labels,
+        path=map(clean, value.path),
+        pub_gruu=clean(value.pub_gruu),
+        temp_gruu=clean(value.temp_gruu),
+        flows=[flow(each, clock) for each in value.flows],
+    )
+
+
+def flow(value: FlowSnapshot, clock: Clock) -> registration_pb.Registration.Flow:
+    """One binding of a registration."""
+    expires, seen = value.expire_time, value.seen
+    return registration_pb.Registration.Flow(
+        reg_id=value.reg_id,
+        edge=clean(value.edge),
+        state=_REGISTRATION_STATES[value.state],
+        outbound=value.outbound,
+        reflexive_address="" if seen is None else f"{bracketed(seen.host)}:{seen.port}",
+        expire_time=None if expires is None else clock.timestamp(expires),
+        last_status=status(value.last_status, value.last_reason),
     )

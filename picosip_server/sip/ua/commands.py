@@ -257,6 +257,16 @@ class GetCall(CallCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """Registering over flows that this side opens and keeps alive (RFC 5626)."""
+
+    instance_id: str = ""
+    """URN of this user agent instance; empty: the server's own."""
+    edges: tuple[Uri, ...] = ()
+    """Edge proxies, one flow through each; empty: one flow by the usual route."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Register(Command):
     """Registers and refreshes until Unregister. Completed with a ``RegistrationSnapshot``:
     after the registrar's final response, or at once with ``no_wait``."""
@@ -270,6 +280,8 @@ class Register(Command):
     options: Options = Options()
     labels: Mapping[str, str] = field(default_factory=dict)
     no_wait: bool = False
+    outbound: Outbound | None = None
+    """Only without ``contacts`` (RFC 5626 section 4.2.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.timers import Timers
+from picosip_server.sip.ua.registration.pacing import Pacing
 
 
 class Identity(Protocol):
@@ -24,6 +25,9 @@ class Identity(Protocol):
 
     def rseq(self) -> int:
         """A first RSeq, 1 to 2**31 - 1 (RFC 3262 section 3)."""
+
+    def stun_id(self) -> bytes:
+        """A STUN transaction id: 12 random octets (RFC 5389 section 6)."""
 
     def fraction(self) -> float:
         """A number in [0, 1) to spread retries with."""
@@ -97,5 +101,12 @@ class Context:
     accept: tuple[str, ...] = ()
     """Body types that an INVITE may carry besides application/sdp."""
     descriptions: Descriptions = field(default_factory=Opaque)
+    instance_id: str = ""
+    """URN that all registrations show (RFC 5626 section 4.1); empty: only those that must."""
+    node_instance: str = ""
+    """URN for those that must have one, where ``instance_id`` is empty."""
+    learns_contact: bool = True
+    """Whether the address beyond a NAT is registered where one is found (RFC 3581)."""
+    pacing: Pacing = field(default_factory=Pacing)
     hears: Callable[[str, Mapping[str, str]], bool] = nobody
     """Whether an application listens to a resource with these labels."""

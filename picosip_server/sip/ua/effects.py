@@ -43,4 +43,43 @@ class Unbind:
     key: Hashable
 
 
-Effect = Locate | Transmit | Bind | Unbind | Output
+@dataclass(frozen=True, slots=True)
+class KeepFlow:
+    """Keep a flow alive, and tell when it fails (RFC 5626 section 4.4)."""
+
+    hop: Hop
+    flow_timer: float | None
+    """Seconds within which the far end wants to hear of us; None: it does not say."""
+    answered: bool
+    """The far end is known to answer keep-alives: one without answer means failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFlow:
+    """The flow with this key is nothing to this user any more."""
+
+    key: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Send a keep-alive over exactly this hop."""
+
+    hop: Hop
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlowAnswered:
+    """A keep-alive on this user's flow was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFailed:
+    """This user's flow leads nowhere any more."""
+
+    detail: str
+
+
+FlowEffect = KeepFlow | LeaveFlow | Probe | FlowAnswered | FlowFailed
+Effect = Locate | Transmit | Bind | Unbind | FlowEffect | Output

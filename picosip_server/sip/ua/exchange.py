@@ -46,6 +46,8 @@ class Draft:
     headers: tuple[tuple[str, str], ...] = ()
     contact_user: str | None = None
     """User part of the Contact made from the hop; None: no Contact is made."""
+    contacts: Callable[[Hop], tuple[str, ...]] | None = None
+    """Makes Contact values from the hop, where there is more to them."""
     body: Body | None = None
     next_hop: NextHop | None = None
 
@@ -66,7 +68,7 @@ class Handler(Protocol):
 class Attempt:
     """One client transaction of an exchange."""
 
-    __slots__ = ("exchange", "hop", "key", "machine", "request")
+    __slots__ = ("exchange", "flow", "hop", "key", "machine", "request")
 
     def __init__(
         self,
@@ -79,6 +81,8 @@ class Attempt:
         self.machine = machine
         self.request = machine.request
         self.hop = hop
+        self.flow = hop.flow
+        """The connection that the last response came by; 0 for datagrams."""
         self.key = key
 
 
@@ -132,8 +136,8 @@ class Exchange:
         self._route: Route | None = None
         self._target: Target | None = None
 
-    def start(self, now: float) -> None:
-        """Begins.
+    def start(self, now: float, *, over: Hop | None = None) -> None:
+        """Begins. ``over`` is the hop to use, where it is known already.
 
         Raises:
             LocalProtocolError: a preloaded route cannot be parsed.
@@ -144,7 +148,10 @@ class Exchange:
             self._target = Target(host=hint.host, port=hint.port, transport=hint.transport)
         else:
             self._target = Target.of(self._route.next_hop)
-        self.user.locate(self, self._target)
+        if over is not None:
+            self.located((over,), now)
+        else:
+            self.user.locate(self, self._target)
 
     def located(self, hops: tuple[Hop, ...], now: float) -> None:
         """The hops to try, best first."""
@@ -279,6 +286,9 @@ class Exchange:
         headers.add("Max-Forwards", "70")
         if draft.contact_user is not None:
             headers.add("Contact", hop.contact(draft.contact_user))
+        elif draft.contacts is not None:
+            for value in draft.contacts(hop):
+                headers.add("Contact", value)
         for name, value in credentials:
             headers.add(name, value)
         for name, value in draft.headers:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from picosip_server.sip.address import Address
+from picosip_server.sip.hop import Hop, Seen
 from picosip_server.sip.ua.commands import Body
 
 
@@ -124,6 +125,26 @@ class RegistrationState(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlowSnapshot:
+    """One binding of a registration, by the way that it takes."""
+
+    reg_id: int = 0
+    """0: RFC 5626 does not apply to it."""
+    edge: str = ""
+    """The route to its first hop, where it has one of its own."""
+    state: RegistrationState
+    outbound: bool = False
+    """The registrar sends requests over this flow (RFC 5626)."""
+    hop: Hop | None = None
+    """The flow, where requests come back over it."""
+    seen: Seen | None = None
+    """Our address as the far side of a NAT sees it, where there is one."""
+    expire_time: float | None = None
+    last_status: int = 0
+    last_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationSnapshot:
     """One registration. ``expires`` is the interval granted, in seconds."""
 
@@ -137,4 +158,10 @@ class RegistrationSnapshot:
     last_status: int = 0
     last_reason: str = ""
     service_route: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    """Proxies between this server and the registrar (RFC 3327)."""
+    pub_gruu: str = ""
+    temp_gruu: str = ""
+    """URIs that lead here from everywhere (RFC 5627); empty: the registrar made none."""
+    flows: tuple[FlowSnapshot, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -69,6 +69,7 @@ class TransactionUser:
         "_out",
         "_servings",
         "_tickets",
+        "aor",
         "context",
         "labels",
         "name",
@@ -80,6 +81,8 @@ class TransactionUser:
         self.name = name
         self.context = context
         self.labels = labels
+        self.aor = ""
+        """The address of record whose registration lends its contact; empty: none."""
         self.over = False
         """Nothing is left for the application; transactions may still linger."""
         self.scheduled: float | None = None
@@ -123,10 +126,13 @@ class TransactionUser:
                 self.on_alarm(alarm, now)
         return self.flush()
 
-    def receive_response(self, key: Hashable, response: Response, now: float) -> list[Effect]:
-        """A response to one of this user's client transactions."""
+    def receive_response(
+        self, key: Hashable, response: Response, now: float, *, flow: int = 0
+    ) -> list[Effect]:
+        """A response to one of this user's client transactions, and the connection it came by."""
         attempt = self._attempts.get(key)
         if attempt is not None:
+            attempt.flow = flow
             attempt.exchange.perform(attempt, attempt.machine.receive(response, now), now)
         return self.flush()
 
@@ -166,6 +172,14 @@ class TransactionUser:
         attempt = self._attempts.get(key)
         if attempt is not None:
             attempt.exchange.transport_failed(attempt, detail, now)
+        return self.flush()
+
+    def flow_answered(self, key: Hashable, now: float) -> list[Effect]:
+        """A keep-alive on a flow that this user asked to keep was answered."""
+        return self.flush()
+
+    def flow_failed(self, key: Hashable, detail: str, now: float) -> list[Effect]:
+        """A flow that this user asked to keep leads nowhere any more; it need not be left."""
         return self.flush()
 
     def command(self, command: Command, now: float) -> list[Effect]:

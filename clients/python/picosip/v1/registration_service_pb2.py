@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from picosip.v1 import sip_pb2 as picosip_dot_v1_dot_sip__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%picosip/v1/registration_service.proto\x12\npicosip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14picosip/v1/sip.proto\"\xbb\x04\n\x0cRegistration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.picosip.v1.Registration.State\x12\x15\n\rregistrar_uri\x18\x03 \x01(\t\x12 \n\x03\x61or\x18\x04 \x01(\x0b\x32\x13.picosip.v1.Address\x12%\n\x08\x63ontacts\x18\x05 \x03(\x0b\x32\x13.picosip.v1.Address\x12*\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x0blast_status\x18\x08 \x01(\x0b\x32\x15.picosip.v1.SipStatus\x12\x15\n\rservice_route\x18\t \x03(\t\x12\x34\n\x06labels\x18\n \x03(\x0b\x32$.picosip.v1.Registration.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x88\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11STATE_REGISTERING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x17\n\x13STATE_UNREGISTERING\x10\x04\x12\x14\n\x10STATE_TERMINATED\x10\x05\"\x85\x03\n\x0fRegisterRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rregistrar_uri\x18\x02 \x01(\t\x12 \n\x03\x61or\x18\x03 \x01(\x0b\x32\x13.picosip.v1.Address\x12%\n\x08\x63ontacts\x18\x04 \x03(\x0b\x32\x13.picosip.v1.Address\x12*\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0b\x63redentials\x18\x06 \x03(\x0b\x32\x17.picosip.v1.Credentials\x12+\n\x07options\x18\x07 \x01(\x0b\x32\x1a.picosip.v1.MessageOptions\x12\x37\n\x06labels\x18\x08 \x03(\x0b\x32\'.picosip.v1.RegisterRequest.LabelsEntry\x12\x0f\n\x07no_wait\x18\t \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\x10RegisterResponse\x12.\n\x0cregistration\x18\x01 \x01(\x0b\x32\x18.picosip.v1.Registration\"5\n\x11UnregisterRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"D\n\x12UnregisterResponse\x12.\n\x0cregistration\x18\x01 \x01(\x0b\x32\x18.picosip.v1.Registration\"&\n\x16GetRegistrationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"I\n\x17GetRegistrationResponse\x12.\n\x0cregistration\x18\x01 \x01(\x0b\x32\x18.picosip.v1.Registration\"A\n\x18ListRegistrationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"e\n\x19ListRegistrationsResponse\x12/\n\rregistrations\x18\x01 \x03(\x0b\x32\x18.picosip.v1.Registration\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe7\x02\n\x13RegistrationService\x12\x45\n\x08Register\x12\x1b.picosip.v1.RegisterRequest\x1a\x1c.picosip.v1.RegisterResponse\x12K\n\nUnregister\x12\x1d.picosip.v1.UnregisterRequest\x1a\x1e.picosip.v1.UnregisterResponse\x12Z\n\x0fGetRegistration\x12\".picosip.v1.GetRegistrationRequest\x1a#.picosip.v1.GetRegistrationResponse\x12`\n\x11ListRegistrations\x12$.picosip.v1.ListRegistrationsRequest\x1a%.picosip.v1.ListRegistrationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%picosip/v1/registration_service.proto\x12\npicosip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14picosip/v1/sip.proto\"\xfc\x06\n\x0cRegistration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.picosip.v1.Registration.State\x12\x15\n\rregistrar_uri\x18\x03 \x01(\t\x12 \n\x03\x61or\x18\x04 \x01(\x0b\x32\x13.picosip.v1.Address\x12%\n\x08\x63ontacts\x18\x05 \x03(\x0b\x32\x13.picosip.v1.Address\x12*\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x0blast_status\x18\x08 \x01(\x0b\x32\x15.picosip.v1.SipStatus\x12\x15\n\rservice_route\x18\t \x03(\t\x12\x34\n\x06labels\x18\n \x03(\x0b\x32$.picosip.v1.Registration.LabelsEntry\x12\x0c\n\x04path\x18\x0b \x03(\t\x12\x10\n\x08pub_gruu\x18\x0c \x01(\t\x12\x11\n\ttemp_gruu\x18\r \x01(\t\x12,\n\x05\x66lows\x18\x0e \x03(\x0b\x32\x1d.picosip.v1.Registration.Flow\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\xdd\x01\n\x04\x46low\x12\x0e\n\x06reg_id\x18\x01 \x01(\x05\x12\x0c\n\x04\x65\x64ge\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.picosip.v1.Registration.State\x12\x10\n\x08outbound\x18\x04 \x01(\x08\x12\x19\n\x11reflexive_address\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x0blast_status\x18\x07 \x01(\x0b\x32\x15.picosip.v1.SipStatus\"\x88\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11STATE_REGISTERING\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x10\n\x0cSTATE_FAILED\x10\x03\x12\x17\n\x13STATE_UNREGISTERING\x10\x04\x12\x14\n\x10STATE_TERMINATED\x10\x05\"\xad\x03\n\x0fRegisterRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rregistrar_uri\x18\x02 \x01(\t\x12 \n\x03\x61or\x18\x03 \x01(\x0b\x32\x13.picosip.v1.Address\x12%\n\x08\x63ontacts\x18\x04 \x03(\x0b\x32\x13.picosip.v1.Address\x12*\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0b\x63redentials\x18\x06 \x03(\x0b\x32\x17.picosip.v1.Credentials\x12+\n\x07options\x18\x07 \x01(\x0b\x32\x1a.picosip.v1.MessageOptions\x12\x37\n\x06labels\x18\x08 \x03(\x0b\x32\'.picosip.v1.RegisterRequest.LabelsEntry\x12\x0f\n\x07no_wait\x18\t \x01(\x08\x12&\n\x08outbound\x18\n \x01(\x0b\x32\x14.picosip.v1.Outbound\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\".\n\x08Outbound\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\r\n\x05\x65\x64ges\x18\x02 \x03(\t\"B\n\x10RegisterResponse\x12.\n\x0cregistration\x18\x01 \x01(\x0b\x32\x18.picosip.v1.Registration\"5\n\x11UnregisterRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"D\n\x12UnregisterResponse\x12.\n\x0cregistration\x18\x01 \x01(\x0b\x32\x18.picosip.v1.Registration\"&\n\x16GetRegistrationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"I\n\x17GetRegistrationResponse\x12.\n\x0cregistration\x18\x01 \x01(\x0b\x32\x18.picosip.v1.Registration\"A\n\x18ListRegistrationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"e\n\x19ListRegistrationsResponse\x12/\n\rregistrations\x18\x01 \x03(\x0b\x32\x18.picosip.v1.Registration\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe7\x02\n\x13RegistrationService\x12\x45\n\x08Register\x12\x1b.picosip.v1.RegisterRequest\x1a\x1c.picosip.v1.RegisterResponse\x12K\n\nUnregister\x12\x1d.picosip.v1.UnregisterRequest\x1a\x1e.picosip.v1.UnregisterResponse\x12Z\n\x0fGetRegistration\x12\".picosip.v1.GetRegistrationRequest\x1a#.picosip.v1.GetRegistrationResponse\x12`\n\x11ListRegistrations\x12$.picosip.v1.ListRegistrationsRequest\x1a%.picosip.v1.ListRegistrationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,29 +39,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_REGISTERREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_REGISTRATION']._serialized_start=141
-  _globals['_REGISTRATION']._serialized_end=712
-  _globals['_REGISTRATION_LABELSENTRY']._serialized_start=528
-  _globals['_REGISTRATION_LABELSENTRY']._serialized_end=573
-  _globals['_REGISTRATION_STATE']._serialized_start=576
-  _globals['_REGISTRATION_STATE']._serialized_end=712
-  _globals['_REGISTERREQUEST']._serialized_start=715
-  _globals['_REGISTERREQUEST']._serialized_end=1104
-  _globals['_REGISTERREQUEST_LABELSENTRY']._serialized_start=528
-  _globals['_REGISTERREQUEST_LABELSENTRY']._serialized_end=573
-  _globals['_REGISTERRESPONSE']._serialized_start=1106
-  _globals['_REGISTERRESPONSE']._serialized_end=1172
-  _globals['_UNREGISTERREQUEST']._serialized_start=1174
-  _globals['_UNREGISTERREQUEST']._serialized_end=1227
-  _globals['_UNREGISTERRESPONSE']._serialized_start=1229
-  _globals['_UNREGISTERRESPONSE']._serialized_end=1297
-  _globals['_GETREGISTRATIONREQUEST']._serialized_start=1299
-  _globals['_GETREGISTRATIONREQUEST']._serialized_end=1337
-  _globals['_GETREGISTRATIONRESPONSE']._serialized_start=1339
-  _globals['_GETREGISTRATIONRESPONSE']._serialized_end=1412
-  _globals['_LISTREGISTRATIONSREQUEST']._serialized_start=1414
-  _globals['_LISTREGISTRATIONSREQUEST']._serialized_end=1479
-  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_start=1481
-  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_end=1582
-  _globals['_REGISTRATIONSERVICE']._serialized_start=1585
-  _globals['_REGISTRATIONSERVICE']._serialized_end=1944
+  _globals['_REGISTRATION']._serialized_end=1033
+  _globals['_REGISTRATION_LABELSENTRY']._serialized_start=625
+  _globals['_REGISTRATION_LABELSENTRY']._serialized_end=670
+  _globals['_REGISTRATION_FLOW']._serialized_start=673
+  _globals['_REGISTRATION_FLOW']._serialized_end=894
+  _globals['_REGISTRATION_STATE']._serialized_start=897
+  _globals['_REGISTRATION_STATE']._serialized_end=1033
+  _globals['_REGISTERREQUEST']._serialized_start=1036
+  _globals['_REGISTERREQUEST']._serialized_end=1465
+  _globals['_REGISTERREQUEST_LABELSENTRY']._serialized_start=625
+  _globals['_REGISTERREQUEST_LABELSENTRY']._serialized_end=670
+  _globals['_OUTBOUND']._serialized_start=1467
+  _globals['_OUTBOUND']._serialized_end=1513
+  _globals['_REGISTERRESPONSE']._serialized_start=1515
+  _globals['_REGISTERRESPONSE']._serialized_end=1581
+  _globals['_UNREGISTERREQUEST']._serialized_start=1583
+  _globals['_UNREGISTERREQUEST']._serialized_end=1636
+  _globals['_UNREGISTERRESPONSE']._serialized_start=1638
+  _globals['_UNREGISTERRESPONSE']._serialized_end=1706
+  _globals['_GETREGISTRATIONREQUEST']._serialized_start=1708
+  _globals['_GETREGISTRATIONREQUEST']._serialized_end=1746
+  _globals['_GETREGISTRATIONRESPONSE']._serialized_start=1748
+  _globals['_GETREGISTRATIONRESPONSE']._serialized_end=1821
+  _globals['_LISTREGISTRATIONSREQUEST']._serialized_start=1823
+  _globals['_LISTREGISTRATIONSREQUEST']._serialized_end=1888
+  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_start=1890
+  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_end=1991
+  _globals['_REGISTRATIONSERVICE']._serialized_start=1994
+  _globals['_REGISTRATIONSERVICE']._serialized_end=2353
 # @@protoc_insertion_point(module_scope)

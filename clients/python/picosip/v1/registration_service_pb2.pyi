@@ -69,6 +69,57 @@ class Registration(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Flow(_message.Message):
+        """One binding, by the way that it takes. The registration is ACTIVE while
+        one of them is.
+        """
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        REG_ID_FIELD_NUMBER: _builtins.int
+        EDGE_FIELD_NUMBER: _builtins.int
+        STATE_FIELD_NUMBER: _builtins.int
+        OUTBOUND_FIELD_NUMBER: _builtins.int
+        REFLEXIVE_ADDRESS_FIELD_NUMBER: _builtins.int
+        EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+        LAST_STATUS_FIELD_NUMBER: _builtins.int
+        reg_id: _builtins.int
+        """0: the binding is no flow of RFC 5626."""
+        edge: _builtins.str
+        """The route to the edge proxy; empty: the way of all requests."""
+        state: Global___Registration.State.ValueType
+        outbound: _builtins.bool
+        """Registrar and edge support RFC 5626: requests come back over this flow,
+        which is kept alive and replaced when it fails.
+        """
+        reflexive_address: _builtins.str
+        """Where the far side of a NAT sees this server, "host:port"; empty: nothing
+        stands between.
+        """
+        @_builtins.property
+        def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+        @_builtins.property
+        def last_status(self) -> _sip_pb2.SipStatus:
+            """The last final response on this way."""
+
+        def __init__(
+            self,
+            *,
+            reg_id: _builtins.int = ...,
+            edge: _builtins.str = ...,
+            state: Global___Registration.State.ValueType = ...,
+            outbound: _builtins.bool = ...,
+            reflexive_address: _builtins.str = ...,
+            expire_time: _timestamp_pb2.Timestamp | None = ...,
+            last_status: _sip_pb2.SipStatus | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "last_status", b"last_status"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge", "expire_time", b"expire_time", "last_status", b"last_status", "outbound", b"outbound", "reflexive_address", b"reflexive_address", "reg_id", b"reg_id", "state", b"state"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REGISTRAR_URI_FIELD_NUMBER: _builtins.int
@@ -79,10 +130,20 @@ class Registration(_message.Message):
     LAST_STATUS_FIELD_NUMBER: _builtins.int
     SERVICE_ROUTE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    PUB_GRUU_FIELD_NUMBER: _builtins.int
+    TEMP_GRUU_FIELD_NUMBER: _builtins.int
+    FLOWS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"registrations/{registration}". Output only."""
     state: Global___Registration.State.ValueType
     registrar_uri: _builtins.str
+    pub_gruu: _builtins.str
+    """URIs that reach this server from everywhere (RFC 5627), where the registrar
+    made them. Calls and requests from the address use the public one as
+    their Contact, or else the temporary one.
+    """
+    temp_gruu: _builtins.str
     @_builtins.property
     def aor(self) -> _sip_pb2.Address: ...
     @_builtins.property
@@ -99,6 +160,14 @@ class Registration(_message.Message):
     def service_route(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The proxies between this server and the registrar (RFC 3327)."""
+
+    @_builtins.property
+    def flows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Registration.Flow]:
+        """One for each edge of `outbound`, else a single one."""
+
     def __init__(
         self,
         *,
@@ -112,10 +181,14 @@ class Registration(_message.Message):
         last_status: _sip_pb2.SipStatus | None = ...,
         service_route: _abc.Iterable[_builtins.str] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        path: _abc.Iterable[_builtins.str] | None = ...,
+        pub_gruu: _builtins.str = ...,
+        temp_gruu: _builtins.str = ...,
+        flows: _abc.Iterable[Global___Registration.Flow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aor", b"aor", "expire_time", b"expire_time", "expires", b"expires", "last_status", b"last_status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aor", b"aor", "contacts", b"contacts", "expire_time", b"expire_time", "expires", b"expires", "labels", b"labels", "last_status", b"last_status", "name", b"name", "registrar_uri", b"registrar_uri", "service_route", b"service_route", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aor", b"aor", "contacts", b"contacts", "expire_time", b"expire_time", "expires", b"expires", "flows", b"flows", "labels", b"labels", "last_status", b"last_status", "name", b"name", "path", b"path", "pub_gruu", b"pub_gruu", "registrar_uri", b"registrar_uri", "service_route", b"service_route", "state", b"state", "temp_gruu", b"temp_gruu"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -154,11 +227,14 @@ class RegisterRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     NO_WAIT_FIELD_NUMBER: _builtins.int
+    OUTBOUND_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Idempotency key, a UUID. See the README, "Retries"."""
     registrar_uri: _builtins.str
     no_wait: _builtins.bool
-    """False: wait for the registrar's final response. True: return at once."""
+    """False: wait for the registrar's final response; with several flows, for the
+    first success or the last failure. True: return at once.
+    """
     @_builtins.property
     def aor(self) -> _sip_pb2.Address: ...
     @_builtins.property
@@ -173,6 +249,12 @@ class RegisterRequest(_message.Message):
     def options(self) -> _sip_pb2.MessageOptions: ...
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def outbound(self) -> Global___Outbound:
+        """Register over flows that this side opens and keeps alive (RFC 5626), with
+        an instance id (which also asks for a GRUU, RFC 5627). Not with `contacts`.
+        """
+
     def __init__(
         self,
         *,
@@ -185,14 +267,45 @@ class RegisterRequest(_message.Message):
         options: _sip_pb2.MessageOptions | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         no_wait: _builtins.bool = ...,
+        outbound: Global___Outbound | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aor", b"aor", "expires", b"expires", "options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aor", b"aor", "expires", b"expires", "options", b"options", "outbound", b"outbound"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aor", b"aor", "contacts", b"contacts", "credentials", b"credentials", "expires", b"expires", "labels", b"labels", "no_wait", b"no_wait", "options", b"options", "registrar_uri", b"registrar_uri", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aor", b"aor", "contacts", b"contacts", "credentials", b"credentials", "expires", b"expires", "labels", b"labels", "no_wait", b"no_wait", "options", b"options", "outbound", b"outbound", "registrar_uri", b"registrar_uri", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterRequest: _TypeAlias = RegisterRequest  # noqa: Y015
+
+@_typing.final
+class Outbound(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """A URN, as "urn:uuid:..."; the same each time the instance registers. Empty:
+    that of --instance-id, else one made from the name of the node.
+    """
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SIP URIs of edge proxies, four at most: a flow through each, the reg-id of
+        which is its place in the list. Empty: one flow by the way of all requests.
+        """
+
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        edges: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edges", b"edges", "instance_id", b"instance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Outbound: _TypeAlias = Outbound  # noqa: Y015
 
 @_typing.final
 class RegisterResponse(_message.Message):
