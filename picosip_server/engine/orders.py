@@ -6,6 +6,7 @@ from picosip_server.engine.accounts import Account, Accounts
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.identity import RandomIdentity
 from picosip_server.engine.population import Population
+from picosip_server.sip.address import Address
 from picosip_server.sip.dialog import plan
 from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.ua import commands
@@ -14,6 +15,7 @@ from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.failures import invalid, not_found
 from picosip_server.sip.ua.outgoing_request import OutgoingRequestUser, options_request
+from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.pending import request_key
 from picosip_server.sip.ua.registration.user import Registration
 from picosip_server.sip.ua.user import TransactionUser
@@ -61,10 +63,35 @@ class Orders:
         else:
             assert isinstance(command, commands.Respond)
             user, name = population.routes.get(request_key(command.name)), command.name
+        if isinstance(command, commands.TransferToCall):
+            found = self._attended(command)
+            if isinstance(found, Failure):
+                population.fail(command.token, found)
+                return
+            command = found
         if user is None:
             population.fail(command.token, not_found(name))
         else:
             population.run(user, user.command(command, now), now)
+
+    def _attended(self, command: commands.TransferToCall) -> commands.Transfer | Failure:
+        """RFC 5589 section 7.3: the far end of the other call, with the dialog to replace."""
+        other = self._population.calls.get(command.other)
+        if other is None:
+            return not_found(command.other)
+        dialog, leg = other.replaced_as(), other.main_leg()
+        if dialog is None or leg is None:
+            detail = f"{other.name} is {other.state.name}: only a confirmed call can be taken over"
+            return Failure(kind=FailureKind.WRONG_STATE, detail=detail, state=other.state.name)
+        target = leg.dialog.remote_target.with_(headers=dialog.as_uri_header())
+        return commands.Transfer(
+            token=command.token,
+            name=command.name,
+            refer_to=Address(uri=target),
+            referred_by=command.referred_by,
+            without_progress=command.without_progress,
+            options=command.options,
+        )
 
     def _create(self, command: Creation, now: float, call_id: str) -> None:
         failure = self._admission.refuse_command(command)

@@ -18,6 +18,7 @@ from picosip_server.sip.ua.call.base import Call
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import (
     Bind,
+    Displace,
     Effect,
     FlowAnswered,
     FlowEffect,
@@ -67,6 +68,10 @@ class Population:
             elif isinstance(effect, Unbind):
                 if self.routes.get(effect.key) is user:
                     del self.routes[effect.key]
+            elif isinstance(effect, Displace):
+                displaced = self.calls.get(effect.call)
+                if displaced is not None:
+                    self.run(displaced, displaced.displaced(now), now)
             elif isinstance(effect, Locate):
                 queue.extend(self._locate(user, effect, now))
             else:

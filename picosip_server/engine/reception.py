@@ -23,6 +23,7 @@ from picosip_server.sip.errors import ParseError, RemoteProtocolError
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.parse import parse
+from picosip_server.sip.replaces import replaces_of
 from picosip_server.sip.ua import inspect
 from picosip_server.sip.ua.call.base import Call
 from picosip_server.sip.ua.call.incoming import IncomingCall
@@ -178,7 +179,16 @@ class Reception:
         hop = self._population.dress(hop, aor)
         if method == "INVITE":
             name = self._identity.call_name()
-            user = IncomingCall(name, self._context, request, hop, now, authenticated_user=who)
+            replaces = self._replaced(request)
+            user = IncomingCall(
+                name,
+                self._context,
+                request,
+                hop,
+                now,
+                authenticated_user=who,
+                replaces=replaces.name if replaces is not None else "",
+            )
             user.aor = aor
             self._population.calls[name] = user
             user.start(now)
@@ -198,7 +208,29 @@ class Reception:
         if refusal is None and request.method == "INVITE":
             refusal = inspect.refuse_invite(request, self._accept)
             refusal = refusal or inspect.refuse_interval(request, self._context.min_se)
+            refusal = refusal or self._refuse_replacing(request)
         return refusal
+
+    def _replaced(self, request: Request) -> Call | None:
+        """The call that has the dialog which an INVITE wants to replace."""
+        replaces = replaces_of(request)
+        if replaces is None:
+            return None
+        call = self._population.routes.get(dialog_key(replaces.call_id, replaces.to_tag))
+        return call if isinstance(call, Call) else None
+
+    def _refuse_replacing(self, request: Request) -> Refusal | None:
+        """RFC 3891 section 3.
+
+        Raises:
+            RemoteProtocolError: the Replaces cannot be read.
+        """
+        replaces = replaces_of(request)
+        if replaces is None:
+            return None
+        call = self._replaced(request)
+        status = 481 if call is None else call.refuse_replacing(replaces)
+        return Refusal(status) if status else None
 
     def _refuse(self, request: Request, hop: Hop, refusal: Refusal, now: float) -> None:
         response = stateless_response(request, refusal.status, self._secret, refusal.headers)

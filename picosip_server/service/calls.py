@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from types import NoneType
-from typing import Any, NoReturn
+from typing import Any
 
 from picosip.v1 import call_service_pb2 as pb, call_service_pb2_grpc as pb_grpc
-from picosip_server.service import errors
 from picosip_server.service.backend import Backend
 from picosip_server.service.bridge import OnCreated
 from picosip_server.service.convert import commands, requests, resources
@@ -126,9 +125,16 @@ class CallService(pb_grpc.CallServiceServicer):
         )
         return pb.ResumeResponse(call=call)
 
-    async def Transfer(self, request: pb.TransferRequest, context: object) -> NoReturn:
-        """Not there yet."""
-        raise errors.unimplemented("CallService.Transfer")
+    async def Transfer(self, request: pb.TransferRequest, context: object) -> pb.TransferResponse:
+        """Has the far end call somebody else."""
+        make = commands.transfer(request)
+        name = await self._backend.once(
+            "Transfer",
+            request.request_id,
+            request,
+            lambda: self._backend.perform(make, str),
+        )
+        return pb.TransferResponse(transfer=name)
 
     async def SendDtmf(self, request: pb.SendDtmfRequest, context: object) -> pb.SendDtmfResponse:
         """Digits, an INFO each; returns when the last one was taken."""

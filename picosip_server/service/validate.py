@@ -28,6 +28,13 @@ ALWAYS_RESERVED = frozenset(
 )
 """Headers that the stack owns in every message, in their canonical names."""
 CONTACT_RESERVED = ALWAYS_RESERVED | {"contact"}
+REFER_RESERVED = CONTACT_RESERVED | {"refer-to", "referred-by", "refer-sub"}
+"""The same for a REFER, whose own headers have fields of their own."""
+NOT_FROM_URI = CONTACT_RESERVED | {
+    *("body", "authorization", "proxy-authorization", "supported", "allow", "require"),
+    *("session-expires", "min-se", "organization", "user-agent", "accept", "date"),
+}
+"""Headers of a URI that make no header of the request (RFC 3261 section 19.1.5)."""
 REGISTER_RESERVED = CONTACT_RESERVED | {"expires"}
 """The same where the stack also makes the Contact."""
 

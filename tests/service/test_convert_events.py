@@ -159,6 +159,18 @@ KINDS: list[tuple[events.Event, pb.Event]] = [
         ),
     ),
     (
+        events.TransferProgressed(
+            **COMMON, transfer="calls/one/transfers/1", status=200, reason="OK", done=True
+        ),
+        pb.Event(
+            transfer_progressed=pb.TransferProgressed(
+                transfer="calls/one/transfers/1",
+                status=sip_pb2.SipStatus(code=200, reason="OK"),
+                done=True,
+            )
+        ),
+    ),
+    (
         events.DtmfReceived(**COMMON, digit="5", duration=0.16),
         pb.Event(dtmf_received=pb.DtmfReceived(digit="5", duration=Duration(nanos=160_000_000))),
     ),

@@ -239,7 +239,6 @@ async def test_an_incoming_request_is_answered(client: Client, engine: ScriptedE
 
 async def test_what_is_not_there_yet_is_named(client: Client) -> None:
     missing: dict[str, Any] = {
-        "CallService.Transfer": client.calls.Transfer(call_pb.TransferRequest()),
         "SubscriptionService.Subscribe": client.subscriptions.Subscribe(
             subscription_pb.SubscribeRequest()
         ),

@@ -269,6 +269,40 @@ def resume(name: str, *, request_id: str = "") -> pb.ResumeRequest:
     return pb.ResumeRequest(request_id=request_id, name=name)
 
 
+@unary("/picosip.v1.CallService/Transfer", pb.TransferResponse, lambda response: response.transfer)
+def transfer(
+    name: str,
+    target: str,
+    *,
+    referred_by: AddressLike | None = None,
+    without_progress: bool = False,
+    headers: HeadersLike = (),
+    options: sip_pb2.MessageOptions | None = None,
+    request_id: str = "",
+) -> pb.TransferRequest:
+    """Has the far end call ``target``: a URI, or the name of another call ("calls/..."), in which
+    it is then to take this side's place.
+
+    Returns the transfer's name once the far end has agreed; how it goes arrives as
+    TransferProgressed events, unless ``without_progress``. The call itself stays: hang it up.
+
+    Raises NotFound if a call is over, WrongState if one is not confirmed, and what fits the far
+    end's refusal.
+    """
+    request = pb.TransferRequest(
+        request_id=request_id,
+        name=name,
+        referred_by=None if referred_by is None else as_address(referred_by),
+        without_progress=without_progress,
+        options=with_headers(options, headers),
+    )
+    if target.startswith("calls/"):
+        request.call = target
+    else:
+        request.uri = target
+    return request
+
+
 @unary("/picosip.v1.CallService/GetCall", pb.GetCallResponse, lambda response: response.call)
 def get_call(name: str) -> pb.GetCallRequest:
     """The present state of a call. Raises NotFound if it is over."""

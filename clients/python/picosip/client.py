@@ -107,6 +107,7 @@ class Client:
     modify = _method(_calls.modify)
     hold = _method(_calls.hold)
     resume = _method(_calls.resume)
+    transfer = _method(_calls.transfer)
     get_call = _method(_calls.get_call)
     list_calls = _pages(_calls.list_calls)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 from picosip.v1 import (
     call_service_pb2 as call_pb,
@@ -19,9 +20,11 @@ from picosip_server.service.convert import parts
 from picosip_server.service.validate import (
     ALWAYS_RESERVED,
     CONTACT_RESERVED,
+    REFER_RESERVED,
     REGISTER_RESERVED,
     Check,
 )
+from picosip_server.sip.address import Address
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Body
 
@@ -47,12 +50,15 @@ def invite(request: call_pb.InviteRequest, *, host: str) -> MakeCommand:
     check = Check()
     check.request_id(request.request_id)
     caller = parts.address(check, "from_address", request.from_address)
-    callee = parts.address(check, "to_address", request.to_address)
-    uri = check.uri("request_uri", request.request_uri) if request.request_uri else None
+    callee, asked = parts.callee(check, "to_address", request.to_address)
+    uri = None
+    if request.request_uri:
+        uri, asked = parts.target(check, "request_uri", request.request_uri)
     offer = _description(check, request, "offer", host)
     extra = parts.bodies(check, "extra_bodies", request.extra_bodies)
     credentials = parts.credentials(check, request.credentials)
     options = parts.options(check, request.options, CONTACT_RESERVED)
+    options = replace(options, headers=(*asked, *options.headers))
     policy = parts.policy(check, request.policy)
     labels = check.labels("labels", request.labels)
     wait_for = _WAIT_FOR.get(request.wait_for)
@@ -192,6 +198,43 @@ def resume(request: call_pb.ResumeRequest) -> MakeCommand:
     name = check.name("name", request.name, "calls")
     check.done()
     return lambda token: commands.Resume(token=token, name=name)
+
+
+def transfer(request: call_pb.TransferRequest) -> MakeCommand:
+    """Transfer."""
+    check = Check()
+    check.request_id(request.request_id)
+    name = check.name("name", request.name, "calls")
+    kind = request.WhichOneof("target")
+    if kind is None:
+        check.fail("target", "needs uri or call")
+    other = check.name("call", request.call, "calls") if kind == "call" else ""
+    if other and other == name:
+        check.fail("call", "must be another call")
+    uri = check.uri("uri", request.uri, headers=True) if kind == "uri" else None
+    referred_by = None
+    if request.HasField("referred_by"):
+        referred_by = parts.address(check, "referred_by", request.referred_by, contact=True)
+    options = parts.options(check, request.options, REFER_RESERVED)
+    check.done()
+    if uri is None:
+        return lambda token: commands.TransferToCall(
+            token=token,
+            name=name,
+            other=other,
+            referred_by=referred_by,
+            without_progress=request.without_progress,
+            options=options,
+        )
+    target = Address(uri=uri)
+    return lambda token: commands.Transfer(
+        token=token,
+        name=name,
+        refer_to=target,
+        referred_by=referred_by,
+        without_progress=request.without_progress,
+        options=options,
+    )
 
 
 def get_call(request: call_pb.GetCallRequest) -> MakeCommand:

@@ -54,6 +54,14 @@ def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
             result.call_forked.dialog.CopyFrom(resources.dialog(value.dialog))
         case events.CallModified():
             result.call_modified.CopyFrom(_modified(value))
+        case events.TransferProgressed():
+            result.transfer_progressed.CopyFrom(
+                pb.TransferProgressed(
+                    transfer=value.transfer,
+                    status=values.status(value.status, value.reason),
+                    done=value.done,
+                )
+            )
         case events.CallHeld():
             result.call_held.CopyFrom(
                 pb.CallHeld(local_hold=value.local_hold, remote_hold=value.remote_hold)
@@ -93,6 +101,7 @@ def _received(value: events.CallReceived, clock: Clock) -> pb.CallReceived:
         call=resources.call(value.call, clock),
         offer=descriptions.to_proto(value.offer),
         answer_by=clock.timestamp(value.answer_by),
+        replaces=value.replaces,
     )
 
 
@@ -145,4 +154,6 @@ def _incoming_request(value: events.IncomingRequest, clock: Clock) -> pb.Incomin
         respond_by=clock.timestamp(value.respond_by),
         contacts=values.addresses(value.contacts),
         authenticated_user=clean(value.authenticated_user),
+        refer_to=None if value.refer_to is None else values.address(value.refer_to),
+        referred_by=None if value.referred_by is None else values.address(value.referred_by),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from urllib.parse import unquote
 
 from picosip.v1 import (
     call_service_pb2 as call_pb,
@@ -13,11 +14,12 @@ from picosip.v1 import (
 )
 from picosip_server.sdp.errors import SdpError
 from picosip_server.service.convert import descriptions
-from picosip_server.service.validate import ALWAYS_RESERVED, UNSUPPORTED, Check
+from picosip_server.service.validate import ALWAYS_RESERVED, NOT_FROM_URI, UNSUPPORTED, Check
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.users import is_ha1
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import Params, is_token, quote
+from picosip_server.sip.headers import canonical
 from picosip_server.sip.ua.commands import (
     Body,
     Credentials,
@@ -31,7 +33,7 @@ from picosip_server.sip.ua.commands import (
     Reliability,
     TimerWish,
 )
-from picosip_server.sip.uri import is_urn
+from picosip_server.sip.uri import Uri, is_urn
 from picosip_server.sip.values import LARGEST_SECONDS
 
 _MOST_HEADERS = 200
@@ -87,6 +89,34 @@ def address(
         uri=uri,
         params=Params(params),
     )
+
+
+def callee(
+    check: Check, field: str, value: pb.Address
+) -> tuple[Address, tuple[tuple[str, str], ...]]:
+    """Whom to call, and the header fields that the URI asks for: see ``target``."""
+    if "?" not in value.uri:
+        return address(check, field, value), ()
+    uri, headers = target(check, f"{field}.uri", value.uri)
+    bare = pb.Address()
+    bare.CopyFrom(value)
+    bare.uri = str(uri)
+    return address(check, field, bare), headers
+
+
+def target(check: Check, field: str, text: str) -> tuple[Uri, tuple[tuple[str, str], ...]]:
+    """A URI to call, without its headers, and these as fields of the INVITE (RFC 3261 section
+    19.1.5): such as the Replaces of a Refer-To. Those that are the stack's own are left out.
+    """
+    uri = check.uri(field, text, headers=True)
+    fields = []
+    for pair in filter(None, uri.headers.split("&")):
+        name, _, value = pair.partition("=")
+        name, value = unquote(name), unquote(value)
+        if is_token(name) and canonical(name) not in NOT_FROM_URI:
+            check.header(field, name, value, ())
+            fields.append((name, value))
+    return uri.with_(headers=""), tuple(fields)
 
 
 def _parameter_value(text: str) -> str:

@@ -8,16 +8,14 @@ from picosip_server.sip.headers import canonical
 
 METHODS: tuple[str, ...] = (
     *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK"),
-    *("UPDATE", "INFO", "MESSAGE"),
+    *("UPDATE", "INFO", "MESSAGE", "REFER", "NOTIFY"),
 )
 """Methods that the stack takes by itself or for calls."""
 
-KNOWN_METHODS: frozenset[str] = frozenset(
-    (*METHODS, "REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH")
-)
+KNOWN_METHODS: frozenset[str] = frozenset((*METHODS, "REGISTER", "SUBSCRIBE", "PUBLISH"))
 """Methods of the IANA registry: one that is not taken gets 405; any other 501 (section 8.2.1)."""
 
-OPTION_TAGS: tuple[str, ...] = ("100rel", "timer", "199")
+OPTION_TAGS: tuple[str, ...] = ("100rel", "timer", "199", "replaces", "norefersub")
 """Option tags that we announce, and understand in Require (section 8.2.2.3)."""
 
 CARRIED_TAGS: tuple[str, ...] = ("precondition",)

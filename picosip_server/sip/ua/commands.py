@@ -252,6 +252,31 @@ class Resume(CallCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(CallCommand):
+    """REFER: the far end is to call somebody else. Completed with the transfer's name
+    (``calls/{call}/transfers/{transfer}``) once it has agreed to."""
+
+    refer_to: Address
+    referred_by: Address | None = None
+    without_progress: bool = False
+    """Asks that no subscription come of it (RFC 4488)."""
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferToCall(CallCommand):
+    """REFER: the far end is to take this side's place in another call (RFC 5589 section 7).
+
+    Completed as Transfer is."""
+
+    other: str
+    """``calls/{call}``"""
+    referred_by: Address | None = None
+    without_progress: bool = False
+    options: Options = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetCall(CallCommand):
     """Completed with a ``CallSnapshot``."""
 

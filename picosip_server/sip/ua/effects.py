@@ -44,6 +44,13 @@ class Unbind:
 
 
 @dataclass(frozen=True, slots=True)
+class Displace:
+    """A call has taken the place of this one, which is to end (RFC 3891)."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeepFlow:
     """Keep a flow alive, and tell when it fails (RFC 5626 section 4.4)."""
 
@@ -82,4 +89,4 @@ class FlowFailed:
 
 
 FlowEffect = KeepFlow | LeaveFlow | Probe | FlowAnswered | FlowFailed
-Effect = Locate | Transmit | Bind | Unbind | FlowEffect | Output
+Effect = Displace | Locate | Transmit | Bind | Unbind | FlowEffect | Output

@@ -53,6 +53,8 @@ class CallReceived(Event):
     offer: Body | None
     answer_by: float
     """When the stack refuses the call by itself (monotonic seconds)."""
+    replaces: str = ""
+    """Name of the call that ends when this one is answered (RFC 3891)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,18 @@ class CallRedirected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferProgressed(Event):
+    """The far end told how the call goes that Transfer asked it to place (RFC 3515)."""
+
+    transfer: str
+    """``calls/{call}/transfers/{transfer}``"""
+    status: int
+    reason: str
+    done: bool
+    """Nothing more is to be heard of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Event):
     """The call is over for the application."""
 
@@ -154,6 +168,10 @@ class IncomingRequest(Event):
     respond_by: float
     contacts: tuple[Address, ...] = ()
     authenticated_user: str = ""
+    refer_to: Address | None = None
+    """Of a REFER (RFC 3515)."""
+    referred_by: Address | None = None
+    """Of a REFER (RFC 3892)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,8 @@ class Pendings:
                 respond_by=respond_by,
                 contacts=_contacts(request),
                 authenticated_user=authenticated_user,
+                refer_to=_address(request, "Refer-To"),
+                referred_by=_address(request, "Referred-By"),
             )
         )
         return name
@@ -223,6 +225,15 @@ class Pendings:
             total += interval
             interval *= 2
         return total
+
+
+def _address(request: Request, name: str) -> Address | None:
+    """The address in a header of a REFER, where it can be read; the application has the text."""
+    values = request.headers.elements(name) if request.method == "REFER" else []
+    try:
+        return Address.parse(values[0]) if values else None
+    except RemoteProtocolError:
+        return None
 
 
 def _contacts(request: Request) -> tuple[Address, ...]:

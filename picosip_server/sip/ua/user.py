@@ -17,7 +17,7 @@ from picosip_server.sip.transaction.server import ServerTransaction
 from picosip_server.sip.transaction.server_invite import ServerInviteTransaction
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
-from picosip_server.sip.ua.effects import Bind, Effect, Locate, Transmit, Unbind
+from picosip_server.sip.ua.effects import Bind, Displace, Effect, Locate, Transmit, Unbind
 from picosip_server.sip.ua.keys import merge_key, server_key
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, FailureKind, Occurred
 
@@ -250,6 +250,10 @@ class TransactionUser:
     def unbind(self, key: Hashable) -> None:
         """Gives a routing key back."""
         self._out.append(Unbind(key))
+
+    def displace(self, call: str) -> None:
+        """Has another call end, since this one takes its place."""
+        self._out.append(Displace(call))
 
     def serve(self, request: Request, hop: Hop, now: float) -> Serving:
         """Begins a server transaction."""

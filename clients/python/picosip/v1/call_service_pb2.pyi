@@ -1042,12 +1042,15 @@ class TransferRequest(_message.Message):
     CALL_FIELD_NUMBER: _builtins.int
     REFERRED_BY_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    WITHOUT_PROGRESS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     name: _builtins.str
     uri: _builtins.str
-    """Blind: the Refer-To URI."""
+    """Blind: the Refer-To URI, which may carry headers ("sip:a@b?Subject=c")."""
     call: _builtins.str
     """Attended: the other call, named in a Replaces header."""
+    without_progress: _builtins.bool
+    """Asks the far end not to tell how it goes (RFC 4488)."""
     @_builtins.property
     def referred_by(self) -> _sip_pb2.Address: ...
     @_builtins.property
@@ -1061,10 +1064,11 @@ class TransferRequest(_message.Message):
         call: _builtins.str = ...,
         referred_by: _sip_pb2.Address | None = ...,
         options: _sip_pb2.MessageOptions | None = ...,
+        without_progress: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "options", b"options", "referred_by", b"referred_by", "target", b"target", "uri", b"uri"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "name", b"name", "options", b"options", "referred_by", b"referred_by", "request_id", b"request_id", "target", b"target", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "name", b"name", "options", b"options", "referred_by", b"referred_by", "request_id", b"request_id", "target", b"target", "uri", b"uri", "without_progress", b"without_progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["uri", "call"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015

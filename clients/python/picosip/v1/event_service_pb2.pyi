@@ -397,6 +397,11 @@ class CallReceived(_message.Message):
     CALL_FIELD_NUMBER: _builtins.int
     OFFER_FIELD_NUMBER: _builtins.int
     ANSWER_BY_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
+    replaces: _builtins.str
+    """"calls/{call}": the call that ends, with CAUSE_TRANSFERRED, when this one is answered: the
+    INVITE named its dialog in a Replaces header (RFC 3891).
+    """
     @_builtins.property
     def call(self) -> _call_service_pb2.Call: ...
     @_builtins.property
@@ -409,10 +414,11 @@ class CallReceived(_message.Message):
         call: _call_service_pb2.Call | None = ...,
         offer: _sdp_pb2.SessionDescription | None = ...,
         answer_by: _timestamp_pb2.Timestamp | None = ...,
+        replaces: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_by", b"answer_by", "call", b"call", "offer", b"offer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_by", b"answer_by", "call", b"call", "offer", b"offer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_by", b"answer_by", "call", b"call", "offer", b"offer", "replaces", b"replaces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -611,6 +617,8 @@ Global___CallEnded: _TypeAlias = CallEnded  # noqa: Y015
 
 @_typing.final
 class TransferProgressed(_message.Message):
+    """How the call goes that the far end was asked to place."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TRANSFER_FIELD_NUMBER: _builtins.int
@@ -673,6 +681,8 @@ class IncomingRequest(_message.Message):
     RESPOND_BY_FIELD_NUMBER: _builtins.int
     CONTACTS_FIELD_NUMBER: _builtins.int
     AUTHENTICATED_USER_FIELD_NUMBER: _builtins.int
+    REFER_TO_FIELD_NUMBER: _builtins.int
+    REFERRED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"requests/{request}"; `call` is set where it came inside a dialog."""
     call: _builtins.str
@@ -697,6 +707,14 @@ class IncomingRequest(_message.Message):
         of a REGISTER have `expires` from the Expires header where they lack it.
         """
 
+    @_builtins.property
+    def refer_to(self) -> _sip_pb2.Address:
+        """Of a REFER: whom to call. It may be given to Invite as it is, headers included."""
+
+    @_builtins.property
+    def referred_by(self) -> _sip_pb2.Address:
+        """Of a REFER: who says so (RFC 3892)."""
+
     def __init__(
         self,
         *,
@@ -711,10 +729,12 @@ class IncomingRequest(_message.Message):
         respond_by: _timestamp_pb2.Timestamp | None = ...,
         contacts: _abc.Iterable[_sip_pb2.Address] | None = ...,
         authenticated_user: _builtins.str = ...,
+        refer_to: _sip_pb2.Address | None = ...,
+        referred_by: _sip_pb2.Address | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "from_address", b"from_address", "offer", b"offer", "respond_by", b"respond_by", "to_address", b"to_address"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "from_address", b"from_address", "offer", b"offer", "refer_to", b"refer_to", "referred_by", b"referred_by", "respond_by", b"respond_by", "to_address", b"to_address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated_user", b"authenticated_user", "body", b"body", "call", b"call", "contacts", b"contacts", "from_address", b"from_address", "headers", b"headers", "method", b"method", "name", b"name", "offer", b"offer", "respond_by", b"respond_by", "to_address", b"to_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated_user", b"authenticated_user", "body", b"body", "call", b"call", "contacts", b"contacts", "from_address", b"from_address", "headers", b"headers", "method", b"method", "name", b"name", "offer", b"offer", "refer_to", b"refer_to", "referred_by", b"referred_by", "respond_by", b"respond_by", "to_address", b"to_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Message, Request, Response
+from picosip_server.sip.replaces import Replaces
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.call.bye import Bye
 from picosip_server.sip.ua.call.changes import Changes
@@ -21,6 +22,7 @@ from picosip_server.sip.ua.call.proposals import Proposals
 from picosip_server.sip.ua.call.requests_in import RequestsIn
 from picosip_server.sip.ua.call.requests_out import RequestsOut
 from picosip_server.sip.ua.call.session_timer import SessionTimer
+from picosip_server.sip.ua.call.transfers import Transfers
 from picosip_server.sip.ua.commands import Body, Command, Policy
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
@@ -75,6 +77,7 @@ class Call(TransactionUser, ABC):
         "termination",
         "timer",
         "to_address",
+        "transfers",
     )
 
     DIRECTION: ClassVar[CallDirection]
@@ -120,6 +123,7 @@ class Call(TransactionUser, ABC):
         self.pendings = Pendings(self)
         self.requests_in = RequestsIn(self)
         self.requests_out = RequestsOut(self)
+        self.transfers = Transfers(self)
         self.termination: Termination | None = None
         self._ending: Cause | None = None
         """Why this side has begun to end the call, where it has."""
@@ -175,6 +179,8 @@ class Call(TransactionUser, ABC):
             self.changes.modify(command, now)
         elif isinstance(command, commands.Hold | commands.Resume):
             self.changes.hold(command, now)
+        elif isinstance(command, commands.Transfer):
+            self.transfers.command(command, now)
         elif isinstance(command, commands.Progress):
             self.progress(command, now)
         elif isinstance(command, commands.Reject):
@@ -269,6 +275,36 @@ class Call(TransactionUser, ABC):
         else:
             self.give_up(cause, reason, now)
 
+    # Another call in the place of this one.
+
+    def replaced_as(self) -> Replaces | None:
+        """The dialog, for the far end to look up; None where there is none that stands."""
+        leg = self.main_leg()
+        if leg is None or self.state is not CallState.CONFIRMED:
+            return None
+        # For the far end the To tag is its own (RFC 3891 section 6.1).
+        return Replaces(call_id=self.call_id, to_tag=leg.dialog.remote_tag, from_tag=self.tag)
+
+    def refuse_replacing(self, replaces: Replaces) -> int:
+        """The status that refuses an INVITE which names a dialog of this call; 0: it may take
+        its place (RFC 3891 section 3)."""
+        leg = self.legs.get(replaces.from_tag)
+        if leg is None:
+            return 481
+        if leg.over or self.state in (CallState.TERMINATING, CallState.TERMINATED):
+            return 603
+        if leg.answered:
+            return 486 if replaces.early_only else 0
+        # An early dialog can be replaced by the one whom its caller calls, only.
+        return 0 if self.DIRECTION is CallDirection.OUTGOING else 481
+
+    def displaced(self, now: float) -> list[Effect]:
+        """Another call was answered in the place of this one."""
+        if self.state not in (CallState.TERMINATING, CallState.TERMINATED):
+            self._ending = Cause.TRANSFERRED
+            self.end_by_us(commands.Hangup(token=None, name=self.name), now)
+        return self.flush()
+
     # BYE, from us.
 
     def send_byes(self, cause: Cause, headers: tuple[tuple[str, str], ...], now: float) -> None:
@@ -331,6 +367,7 @@ class Call(TransactionUser, ABC):
         self.end_time = now
         self.pendings.close_all(487, "", now)
         self.requests_out.close(self.ended_failure(termination))
+        self.transfers.close(self.ended_failure(termination), now)
         self.proposals.close()
         self.changes.close(self.ended_failure(termination))
         self._alarms.clear()
@@ -467,7 +504,13 @@ class Call(TransactionUser, ABC):
 
     def on_alarm(self, alarm: str, now: float) -> None:
         """Alarms of both roles."""
-        for part in (self.pendings, self.proposals, self.changes, self.requests_out):
+        for part in (
+            self.pendings,
+            self.proposals,
+            self.changes,
+            self.requests_out,
+            self.transfers,
+        ):
             if part.alarm(alarm, now):
                 return
         assert alarm in ("duration", SESSION_END)
@@ -510,6 +553,10 @@ class Call(TransactionUser, ABC):
             self.proposals.on_invite(leg, serving, now)
         elif method == "UPDATE":
             self.proposals.on_update(leg, serving, now)
+        elif method == "NOTIFY":
+            if not self.transfers.on_notify(serving, now):
+                # RFC 6665 section 4.1.3: there is no such subscription.
+                self.respond(serving, now, 481)
         else:
             self.requests_in.take(serving, now)
 

@@ -31,7 +31,7 @@ RETRY_LATER = Options(headers=(("Retry-After", "10"),))
 class IncomingCall(RingingCall):
     """A call that an INVITE of the peer made. The INVITE was inspected before."""
 
-    __slots__ = ("_acceptance", "_answer_by", "_answers", "_bye_headers")
+    __slots__ = ("_acceptance", "_answer_by", "_answers", "_bye_headers", "_replaces")
 
     def __init__(
         self,
@@ -42,8 +42,11 @@ class IncomingCall(RingingCall):
         now: float,
         *,
         authenticated_user: str = "",
+        replaces: str = "",
     ) -> None:
         super().__init__(name, context, request, hop, now, authenticated_user=authenticated_user)
+        self._replaces = replaces
+        """The call whose place this one takes when it is answered."""
         self._answers: list[Hashable] = []
         self._acceptance: Acceptance | None = None
         """Our 2xx, while its ACK is not in."""
@@ -71,6 +74,7 @@ class IncomingCall(RingingCall):
                 call=self.snapshot(),
                 offer=self._offered,
                 answer_by=self._answer_by,
+                replaces=self._replaces,
             )
         )
 
@@ -148,6 +152,9 @@ class IncomingCall(RingingCall):
                 description=body,
             )
         )
+        if self._replaces:
+            # RFC 3891 section 3: the one replaced ends once its successor is answered.
+            self.displace(self._replaces)
         if command.no_wait:
             self.complete(command.token, self.snapshot())
         else:

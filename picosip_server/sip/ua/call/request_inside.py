@@ -68,6 +68,11 @@ class RequestInside:
             auth=auth or call.auth,
         )
 
+    @property
+    def cseq(self) -> int:
+        """The CSeq number of the latest attempt."""
+        return self._exchange.cseq
+
     def start(self, now: float) -> None:
         """Sends it."""
         self._exchange.start(now)
