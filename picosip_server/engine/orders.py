@@ -164,4 +164,5 @@ def _target(command: commands.Invite | commands.Register | commands.Transact) ->
         return "to_address.uri", command.to_address.uri
     if isinstance(command, commands.Register):
         return "registrar_uri", command.registrar
-    return "uri", command.uri
+    # The one RPC for a MESSAGE has no other address.
+    return ("to_address.uri" if command.method == "MESSAGE" else "uri"), command.uri

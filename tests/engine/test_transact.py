@@ -95,8 +95,10 @@ def test_where_it_goes() -> None:
 
 def test_a_uri_that_leads_nowhere() -> None:
     server = Server()
+    failure = server.failure(transact(server, "FROB", uri=Uri.parse("tel:+31")))
+    assert failure.field == "uri"
     failure = server.failure(transact(server, "MESSAGE", uri=Uri.parse("tel:+31")))
-    assert (failure.kind, failure.field) == (FailureKind.INVALID, "uri")
+    assert (failure.kind, failure.field) == (FailureKind.INVALID, "to_address.uri")
     transact(
         server, "MESSAGE", uri=Uri.parse("tel:+31"), options=Options(routes=("<sip:10.0.0.8;lr>",))
     )

@@ -157,7 +157,7 @@ async def test_trunks_are_pinged(far: Side) -> None:
     uri, nobody = f"sip:{far.udp}", "sip:127.0.0.1:9;transport=tcp"
     trace: Any = far.client.admin.Trace(admin_pb.TraceRequest(methods=["OPTIONS"]))
     await trace.read()
-    near = await start(trunk=(uri, nobody), trunk_interval="0.2")
+    near = await start(trunk=(uri, nobody), trunk_interval="0.2", workers="2")
     try:
         seen = (await asyncio.wait_for(trace.read(), 20)).records[0]
         assert seen.message.request == pb.RequestLine(method="OPTIONS", uri=uri)
@@ -182,7 +182,10 @@ async def test_identity_headers_and_reasons_pass_whole(near: Side, far: Side) ->
         ("Reason", "Q.850;cause=16"),
     ]
     options = pb.MessageOptions(headers=header_list(reasons))
-    async with near.client.listening() as caller, far.client.listening(filter=shown) as callee:
+    async with (
+        near.client.listening(filter=shown) as caller,
+        far.client.listening(filter=shown) as callee,
+    ):
         for answered in (False, True):
             request = invite(far.address("bob"), offer=audio(4000))
             request.options.headers.extend(header_list(IDENTITY))
@@ -197,4 +200,6 @@ async def test_identity_headers_and_reasons_pass_whole(near: Side, far: Side) ->
             await near.client.calls.Hangup(call_pb.HangupRequest(name=placed.name, options=options))
             ended = (await callee.next()).call_ended
             assert list(ended.termination.reasons) == [value for _, value in reasons]
-        assert await caller.kinds(2) == ["call_created", "call_ended"]
+        assert await caller.kinds(3) == ["call_created", "call_ended", "call_created"]
+        # In the answer they pass too.
+        assert these((await caller.next()).message.headers, IDENTITY) == IDENTITY

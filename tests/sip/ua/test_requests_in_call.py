@@ -7,7 +7,7 @@ import pytest
 from picosip_server.engine.audience import Nobody
 from picosip_server.sip.message import Request
 from picosip_server.sip.ua import commands, events
-from picosip_server.sip.ua.commands import Body, Options, Policy
+from picosip_server.sip.ua.commands import Body, ModifyMethod, Options, Policy
 from picosip_server.sip.ua.inspect import ALLOW
 from picosip_server.sip.ua.outputs import FailureKind
 from picosip_server.sip.ua.snapshots import CallState
@@ -174,6 +174,26 @@ def test_a_callee_asks_for_packages_in_its_answer(net: Simulation, host: Host, p
     net.run(0.1)
     assert len(host.of(events.IncomingRequest)) == 1
     respond(host, 200)
+
+
+@pytest.mark.parametrize(("status", "taken"), [(200, "new"), (488, "old")])
+def test_a_change_of_the_packages_that_are_taken(
+    net: Simulation, host: Host, peer: Peer, status: int, taken: str
+) -> None:
+    """RFC 6086 sections 5.2.2 and 5.2.4: a refused one is rolled back."""
+    invite = connect(net, host, peer, options=Options(headers=(("Recv-Info", "old"),)))
+    change = Options(headers=(("Recv-Info", "new"),))
+    host.on_call(commands.Modify, host.call(), method=ModifyMethod.UPDATE, options=change)
+    net.run(0.1)
+    update = peer.request("UPDATE")
+    within(peer, invite, "INFO", 7, [("Info-Package", "old")])
+    net.run(0.1)
+    # It was taken back as soon as the other end could know.
+    assert peer.response(469).headers.get("Recv-Info") == "new"
+    peer.reply(update, status)
+    within(peer, invite, "INFO", 8, [("Info-Package", "neither")])
+    net.run(0.1)
+    assert peer.response(469).headers.get("Recv-Info") == taken
 
 
 # Digits.

@@ -194,6 +194,7 @@ class Changes:
         self.current = Change(
             self._call, leg, plan, token, answered=self._answered, lost=self._lost
         )
+        self._call.requests_in.advertised(plan.headers)
         self.current.send(now)
 
     def _answered(self, change: Change, response: Response, now: float) -> None:
@@ -300,6 +301,8 @@ class Changes:
         change.stage = Stage.DONE
         self.current = None
         self._call.disarm(self.CHANGE, self.ANSWER)
+        if failure is not None:
+            self._call.requests_in.roll_back()
         token, change.token = change.token, None
         if token is None:
             return

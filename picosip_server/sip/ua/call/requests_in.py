@@ -33,18 +33,24 @@ HANDED_OVER = {
 class RequestsIn:
     """Those of one call, and which INFO packages it takes."""
 
-    __slots__ = ("_call", "_packages")
+    __slots__ = ("_before", "_call", "_packages")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._packages: tuple[str, ...] = ()
+        self._before: tuple[str, ...] = ()
 
     def advertised(self, headers: tuple[tuple[str, str], ...]) -> None:
         """A message of ours told these: its Recv-Info, if any, is the set from now on (RFC 6086
         section 5.2.2)."""
         told = Headers(headers)
+        self._before = self._packages
         if told.has("Recv-Info"):
             self._packages = tuple(filter(None, told.elements("Recv-Info")))
+
+    def roll_back(self) -> None:
+        """That message was a request, and was refused (RFC 6086 section 5.2.4)."""
+        self._packages = self._before
 
     def take(self, serving: Serving, now: float) -> None:
         """Answers a request, or hands it to the application."""
