@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+
 from picosip_server.engine.config import EngineConfig
+from picosip_server.engine.guard.overload import OverloadDetector, Pressure
+from picosip_server.engine.intake import retry_later
 from picosip_server.engine.population import Population
 from picosip_server.sip.message import Request
 from picosip_server.sip.ua import commands
@@ -11,29 +15,48 @@ from picosip_server.sip.ua.inspect import Refusal
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 
 RETRY_AFTER = (("Retry-After", "5"),)
+"""For a server that goes: others are there to take the work at once."""
 
 
 class Admission:
     """Refuses new work with 503 towards SIP, and with a failure towards the application."""
 
-    def __init__(self, config: EngineConfig, population: Population) -> None:
+    def __init__(
+        self, config: EngineConfig, population: Population, pressure: Pressure | None = None
+    ) -> None:
         self._config = config
         self._population = population
+        self._pressure = pressure or Pressure()
+        self.detector = OverloadDetector(config.guard.overload_delay)
+        self.secret = secrets.token_bytes(16)
+        """What stateless answers are made from."""
         self.draining = False
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether this worker, or who takes its outputs, is too far behind for new work."""
+        return self.detector.overloaded or self._pressure.on
 
     def refuse_request(self, request: Request) -> Refusal | None:
         """RFC 3261 section 21.5.4. An OPTIONS costs nothing and is the peer's way to ask."""
         full = self._full(a_call=True) and request.method != "OPTIONS"
-        return Refusal(503, RETRY_AFTER) if self._refuses(full) else None
+        if not self._refuses(full):
+            return None
+        if self.draining:
+            return Refusal(503, RETRY_AFTER)
+        return Refusal(503, (retry_later(request, self.secret),))
 
     def refuse_command(self, command: Command) -> Failure | None:
         """Why a command that begins something fails."""
-        if not self._refuses(self._full(a_call=isinstance(command, commands.Invite))):
+        full = self._full(a_call=isinstance(command, commands.Invite))
+        if not self._refuses(full or self.overloaded):
             return None
         if self.draining:
             detail = "this server drains: it takes no new work; use another one"
             return Failure(kind=FailureKind.UNAVAILABLE, detail=detail)
         detail = "this server holds as many calls or transactions as it may"
+        if not full:
+            detail = "this server is overloaded: it takes no new work for some seconds"
         return Failure(kind=FailureKind.EXHAUSTED, detail=detail)
 
     def _full(self, *, a_call: bool) -> bool:
@@ -42,9 +65,9 @@ class Admission:
             return True
         return a_call and len(population.calls) >= config.max_calls
 
-    def _refuses(self, full: bool) -> bool:
+    def _refuses(self, refuses: bool) -> bool:
         if self.draining:
             self._population.counters["refused_draining"] += 1
-        elif full:
+        elif refuses:
             self._population.counters["refused_overload"] += 1
-        return self.draining or full
+        return self.draining or refuses

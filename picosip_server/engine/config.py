@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from picosip_server.engine.guard.config import GuardConfig
 from picosip_server.sip.auth.users import User
 from picosip_server.sip.timers import Timers
 
@@ -57,8 +58,13 @@ class EngineConfig:
     accept: tuple[str, ...] = ()
     """Body types that an INVITE may carry besides application/sdp."""
     users: tuple[User, ...] = ()
-    """Who may REGISTER and INVITE here; empty: no challenge."""
+    """Who may authenticate here; empty: no challenge."""
+    challenge: tuple[str, ...] = ("INVITE", "REGISTER")
+    """Methods that are challenged; ``*``: all but ACK, CANCEL, and (unless named) BYE, PRACK."""
+    challenge_listeners: frozenset[int] | None = None
+    """Indexes of the listeners where that is so; None: all."""
     max_calls: int = 200_000
     max_transactions: int = 500_000
+    guard: GuardConfig = field(default_factory=GuardConfig)
     user_agent: str = "picoSIP"
     timers: Timers = field(default_factory=Timers)

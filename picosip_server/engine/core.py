@@ -18,6 +18,9 @@ from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.config import EngineConfig
 from picosip_server.engine.descriptions import SdpDescriptions
 from picosip_server.engine.gate import Gate
+from picosip_server.engine.guard.door import Door
+from picosip_server.engine.guard.guard import Guard
+from picosip_server.engine.guard.overload import Pressure
 from picosip_server.engine.identity import RandomIdentity
 from picosip_server.engine.network import Network, Sender, Source, Ticket
 from picosip_server.engine.orders import Orders
@@ -55,6 +58,8 @@ class Core:
         gate: Gate | None = None,
         complaints: Complaints | None = None,
         identity: RandomIdentity | None = None,
+        guard: Guard | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         accounts = accounts if accounts is not None else Accounts()
         identity = identity or RandomIdentity(config.node, worker, workers=workers)
@@ -79,14 +84,16 @@ class Core:
             hears=self._hears,
         )
         self._population = Population(network, accounts, self.context, worker)
-        self._admission = Admission(config, self._population)
+        self._admission = Admission(config, self._population, pressure)
+        guard = guard if guard is not None else Guard(config.guard)
         self._reception = Reception(
             config,
             self._population,
             self._admission,
             self.context,
             identity=identity,
-            gate=gate if gate is not None else Gate(config.users),
+            gate=gate if gate is not None else Gate(config, guard),
+            door=Door(guard, self._admission, self._population),
             complaints=complaints if complaints is not None else Complaints(),
         )
         self._orders = Orders(
@@ -108,6 +115,10 @@ class Core:
     def timeout(self, now: float) -> None:
         """Lets everything that is due happen."""
         self._population.timeout(now)
+
+    def waited(self, delay: float, now: float) -> None:
+        """The longest that anything of this round had to wait for its turn, in seconds."""
+        self._admission.detector.observe(delay, now)
 
     def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
         """A datagram, or one frame of a stream."""

@@ -13,16 +13,17 @@ from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.core import Core
 from picosip_server.engine.gate import Gate
+from picosip_server.engine.guard.overload import Pressure
 from picosip_server.engine.identity import new_call_id, worker_for, worker_of
 from picosip_server.engine.orders import Creation
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
-from picosip_server.engine.transport.sockets import Sockets, WorkerNetwork
+from picosip_server.engine.transport.sockets import MOST_WAITING, Sockets, WorkerNetwork
 from picosip_server.engine.transport.tcp import DEFAULT_LIMITS, StreamLimits
 from picosip_server.engine.worker import Worker
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Command
-from picosip_server.sip.ua.outputs import Completed, Output
+from picosip_server.sip.ua.outputs import Completed, Failed, Failure, FailureKind, Output
 
 
 def default_workers() -> int:
@@ -53,6 +54,9 @@ class Engine:
         self._workers: list[Worker] = []
         self._sockets: Sockets | None = None
         self._stopped = False
+        self._pressure = Pressure()
+        self.turned_away = 0
+        """Commands that found too many others waiting."""
         self._lock = Lock()
         """Held while all workers are told something that they are to do at the same time."""
 
@@ -75,7 +79,7 @@ class Engine:
 
     def _start_workers(self, sockets: Sockets) -> None:
         accounts = Accounts()
-        gate = Gate(self._config.users)
+        gate = Gate(self._config, sockets.guard)
         complaints = Complaints()
         workers = self._workers
         for index in range(self._config.workers or default_workers()):
@@ -89,6 +93,8 @@ class Engine:
                 accounts=accounts,
                 gate=gate,
                 complaints=complaints,
+                guard=sockets.guard,
+                pressure=self._pressure,
             )
         sockets.attach(workers)
         for worker in workers:
@@ -111,6 +117,14 @@ class Engine:
                 command, commands.CallCommand | commands.RegistrationCommand | commands.Respond
             )
             worker = self._workers[worker_of(command.name, count)]
+        # A command on what exists, such as Hangup, has room of its own.
+        most = MOST_WAITING if isinstance(command, Creation) else 10 * MOST_WAITING
+        if worker.backlog >= most:
+            self.turned_away += 1
+            detail = "more commands wait than this server can take"
+            failure = Failure(kind=FailureKind.EXHAUSTED, detail=detail)
+            self._sink([Failed(token=command.token, failure=failure)])
+            return
         worker.post(lambda now: worker.core.submit(command, now, call_id))
 
     def submit_snapshot(self, token: Hashable) -> None:
@@ -144,6 +158,10 @@ class Engine:
         for worker in self._workers:
             worker.post(_with(worker, lambda core, now: core.set_tracing(on)))
 
+    def hold_back(self, on: bool) -> None:
+        """Whoever takes the outputs is behind: nothing new begins while this is on."""
+        self._pressure.on = on
+
     def refuse_new_work(self) -> None:
         """Drains: 503 for new requests, ``UNAVAILABLE`` for commands that begin something."""
         for worker in self._workers:
@@ -166,6 +184,11 @@ class Engine:
         total.counters["internal_errors"] = sum(each.internal_errors for each in self._workers)
         if self._sockets is not None:
             total.counters["dropped_overload"] = self._sockets.dropped
+            total.counters["dropped_receive_buffer"] = self._sockets.lost
+            denied = total.counters.get("dropped_denied", 0)
+            total.counters["dropped_denied"] = denied + self._sockets.denied
+        refused = total.counters.get("refused_overload", 0)
+        total.counters["refused_overload"] = refused + self.turned_away
         return total
 
     def stop(self) -> None:

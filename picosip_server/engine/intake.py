@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,6 +17,10 @@ from picosip_server.sip.message import Request, Response
 from picosip_server.sip.status import reason_phrase
 from picosip_server.sip.ua.bodies import description_of
 from picosip_server.sip.ua.capabilities import SDP_TYPE
+
+RETRY_LEAST = 5
+RETRY_SPREAD = 11
+"""Seconds: who is refused for overload is told to come again after 5 to 15."""
 
 
 def stamp(request: Request, source: Source) -> None:
@@ -99,6 +104,16 @@ def stateless_response(
 ) -> Response:
     """A response that no transaction is kept for."""
     return response_to(request, status, to_tag=stateless_tag(request, secret), headers=headers)
+
+
+def retry_later(request: Request, secret: bytes, *, least: float = 0.0) -> tuple[str, str]:
+    """A Retry-After that spreads those who are refused at one time over ten seconds.
+
+    It hangs on the request, so that a repetition of it gets the same answer (RFC 3261
+    section 8.2.7). ``least`` is seconds that must pass in any case.
+    """
+    spread = int(stateless_tag(request, secret), 16) % RETRY_SPREAD
+    return "Retry-After", str(RETRY_LEAST + math.ceil(least) + spread)
 
 
 def answer_to_faulty(request: Request, status: int, detail: str, secret: bytes) -> Response | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.audience import Audience, Nobody
 from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.config import EngineConfig
 from picosip_server.engine.gate import Gate
+from picosip_server.engine.guard.door import Door
 from picosip_server.engine.identity import RandomIdentity
 from picosip_server.engine.intake import (
     answer_to_faulty,
@@ -45,6 +44,7 @@ class Reception:
         *,
         identity: RandomIdentity,
         gate: Gate,
+        door: Door,
         complaints: Complaints,
     ) -> None:
         self._accept = config.accept
@@ -53,13 +53,16 @@ class Reception:
         self._context = context
         self._identity = identity
         self._gate = gate
+        self._door = door
         self._complaints = complaints
-        self._secret = secrets.token_bytes(16)
+        self._secret = admission.secret
         self.audience: Audience = Nobody()
 
     def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
         """A datagram, or one frame of a stream."""
         self._population.counters["messages_received"] += 1
+        if self._door.turns_away(data, source, now):
+            return
         try:
             message = parse(data, stream=stream)
         except ParseError as error:
@@ -71,6 +74,7 @@ class Reception:
             request = message if isinstance(message, Request) else None
             self.faulty(ParseError(str(error), error.status, request=request), source, now)
             return
+        self._door.heard(source, now)
         if isinstance(message, Response):
             self._response(message, data, source, now)
         else:
@@ -82,6 +86,8 @@ class Reception:
         self._complaints.about(
             source.host, now, "bad message", fault=str(error), status=error.status
         )
+        if self._door.shuns_garbage(source, now):
+            return
         request = error.request
         if request is None:
             return
@@ -138,7 +144,7 @@ class Reception:
         user = self._population.routes.get(key)
         self._population.trace(request, data, source, user, now)
         if user is None:
-            self._refuse(request, hop, Refusal(481), now)
+            self._refuse_unmatched(request, source, hop, now)
         else:
             self._population.run(user, user.receive_cancel(key, request, hop, now), now)
 
@@ -148,21 +154,36 @@ class Reception:
         call = self._population.routes.get(dialog_key(request.call_id, request.to.tag))
         self._population.trace(request, data, source, call, now)
         if isinstance(call, Call):
+            refusal = self._counted(self._gate.check_inside(request, call, source, now))
+            if refusal is not None:
+                self._refuse(request, hop, refusal, now)
+                return
             hop = self._population.dress(hop, call.aor)
             self._population.run(call, call.receive_request(request, hop, now), now)
         elif request.method != "ACK":
             # 12.2.2: a request of a dialog that does not exist.
+            self._refuse_unmatched(request, source, hop, now)
+
+    def _counted(self, refusal: Refusal | None) -> Refusal | None:
+        if refusal is not None and refusal.status == 503:
+            self._population.counters["refused_auth_failures"] += 1
+        return refusal
+
+    def _refuse_unmatched(self, request: Request, source: Source, hop: Hop, now: float) -> None:
+        if not self._door.shuns(request, source, now):
             self._refuse(request, hop, Refusal(481), now)
 
     def _outside(self, request: Request, data: bytes, source: Source, hop: Hop, now: float) -> None:
         method = request.method
+        if self._door.shuns(request, source, now) or self._door.limits(request, source, hop, now):
+            self._population.trace(request, data, source, None, now)
+            return
         claimed = method != "INVITE" and self.audience.claims(method)
-        who = ""
         try:
             refusal = self._admission.refuse_request(request)
             refusal = refusal or inspect.refuse_method(request, claimed)
             if refusal is None:
-                who, refusal = self._gate.check(request, now)
+                refusal = self._counted(self._gate.check(request, source, now))
             refusal = refusal or self._inspect(request, claimed)
         except RemoteProtocolError as error:
             self.faulty(ParseError(str(error), error.status, request=request), source, now)
@@ -186,7 +207,7 @@ class Reception:
                 request,
                 hop,
                 now,
-                authenticated_user=who,
+                authenticated_user=request.authenticated_user,
                 replaces=replaces.name if replaces is not None else "",
             )
             user.aor = aor
@@ -195,7 +216,7 @@ class Reception:
             effects = user.flush()
         else:
             user = IncomingRequestUser(self._context)
-            effects = user.hand_over(request, hop, now, authenticated_user=who)
+            effects = user.hand_over(request, hop, now)
         self._population.trace(request, data, source, user, now)
         self._population.run(user, effects, now)
 

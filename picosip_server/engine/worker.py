@@ -11,13 +11,18 @@ from collections.abc import Callable
 
 import structlog
 
+from picosip_server.engine.arrivals import Arrivals
 from picosip_server.engine.core import Core
+from picosip_server.engine.network import Source
 from picosip_server.sip.ua.outputs import Output
 
 IDLE = 1.0
 """Longest sleep in seconds: how often connections are looked over."""
 ROUND = 256
 """Pieces of work done before sockets, timers and the sink get their turn."""
+
+BATCH = 64
+"""Datagrams handled before sockets get their turn again."""
 
 _log = structlog.get_logger("picosip.engine")
 
@@ -36,7 +41,9 @@ class Worker:
         self.internal_errors = 0
         self.on_idle: Callable[[float], None] | None = None
         self._sink = sink
-        self._mailbox: deque[Callable[[float], None]] = deque()
+        self.arrivals = Arrivals()
+        self._mailbox: deque[tuple[float, Callable[[float], None]]] = deque()
+        self._waited = 0.0
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -74,7 +81,17 @@ class Worker:
 
         Once the thread has ended, nothing comes of it.
         """
-        self._mailbox.append(work)
+        self._mailbox.append((time.monotonic(), work))
+        self._wake()
+
+    def arrive(self, data: bytes, source: Source, now: float) -> bool:
+        """Has a datagram handled in its turn; any thread may. False: too many wait, it is lost."""
+        taken = self.arrivals.add(data, source, now)
+        if threading.current_thread() is not self._thread:
+            self._wake()
+        return taken
+
+    def _wake(self) -> None:
         if not self._woken:
             self._woken = True
             try:
@@ -115,17 +132,36 @@ class Worker:
                 self.now = time.monotonic()
                 self.guard(key.data, mask)
             for _ in range(min(ROUND, len(self._mailbox))):
-                self.now = time.monotonic()
-                self.guard(self._mailbox.popleft(), self.now)
-            self.now = time.monotonic()
+                posted, work = self._mailbox.popleft()
+                self._turn(posted)
+                self.guard(work, self.now)
+            self._take_arrivals()
+            self._turn(self.core.deadline())
             self.guard(self.core.timeout, self.now)
+            self.core.waited(self._waited, self.now)
+            self._waited = 0.0
             if self.on_idle is not None and self.now >= self._idle_due:
                 self._idle_due = self.now + IDLE
                 self.guard(self.on_idle, self.now)
             self.flush()
 
+    def _take_arrivals(self) -> None:
+        # As many as a socket is read for at once: then it is looked at again, before it is full.
+        for _ in range(BATCH):
+            arrival = self.arrivals.take()
+            if arrival is None:
+                return
+            self._turn(arrival.at)
+            self.guard(self.core.receive, arrival.data, arrival.source, self.now)
+
+    def _turn(self, due: float | None) -> None:
+        """It is the turn of something that could have been done at ``due``."""
+        self.now = time.monotonic()
+        if due is not None:
+            self._waited = max(self._waited, self.now - due)
+
     def _sleep(self) -> float:
-        if self._mailbox:
+        if self._mailbox or self.arrivals:
             return 0.0
         due = self.core.deadline()
         if due is None:

@@ -34,6 +34,9 @@ _log = structlog.get_logger(__name__)
 _SLICE = 256
 """Outputs that are handled before the loop gets a turn for other things."""
 
+_MOST_OUTPUTS = 50_000
+"""Outputs that may wait for the loop. None is dropped: beyond, nothing begins that makes more."""
+
 OnCreated = Callable[[str], None]
 """Is told the name of the call that a command made, as soon as it exists."""
 
@@ -85,6 +88,8 @@ class Bridge:
         self._lock = threading.Lock()
         self._outputs: deque[Output] = deque()
         self._scheduled = False
+        self._held = False
+        """Whether the engine was told to begin nothing new."""
         self._closed = False
         self.engine: EnginePort = make_engine(self._sink)
 
@@ -141,6 +146,9 @@ class Bridge:
             if self._closed:
                 return
             self._outputs.extend(batch)
+            if not self._held and len(self._outputs) > _MOST_OUTPUTS:
+                self._held = True
+                self.engine.hold_back(True)
             if self._scheduled:
                 return
             self._scheduled = True
@@ -152,6 +160,9 @@ class Bridge:
             batch = [self._outputs.popleft() for _ in range(count)]
             self._scheduled = bool(self._outputs)
             again = self._scheduled
+            if self._held and len(self._outputs) < _MOST_OUTPUTS // 2:
+                self._held = False
+                self.engine.hold_back(False)
         if again:
             self._loop.call_soon(self._deliver)
         for output in batch:

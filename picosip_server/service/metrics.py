@@ -20,8 +20,21 @@ _ALWAYS = {
     "parse_errors": 0,
     "retransmissions_sent": 0,
     "retransmissions_received": 0,
-    "refused_overload": 0,
-    "refused_draining": 0,
+    **dict.fromkeys(
+        (
+            "refused_overload",
+            "refused_draining",
+            "refused_rate_limit",
+            "refused_auth_failures",
+            "dropped_denied",
+            "dropped_blocked",
+            "dropped_scanner",
+            "dropped_rate_limit",
+            "dropped_overload",
+            "dropped_receive_buffer",
+        ),
+        0,
+    ),
     **{
         f"responses_{direction}_{number}xx": 0
         for direction in ("sent", "received")
@@ -30,7 +43,7 @@ _ALWAYS = {
 }
 _responses = re.compile(r"responses_(sent|received)_([1-6]xx)").fullmatch
 _directed = re.compile(r"(\w+)_(sent|received)").fullmatch
-_refused = re.compile(r"refused_(\w+)").fullmatch
+_turned_away = re.compile(r"(refused|dropped)_(\w+)").fullmatch
 
 
 class Metrics:
@@ -154,6 +167,6 @@ def _family(name: str) -> tuple[str, dict[str, str]]:
         return "responses", {"direction": found[1], "class": found[2]}
     if found := _directed(name):
         return found[1], {"direction": found[2]}
-    if found := _refused(name):
-        return "refused", {"reason": found[1]}
+    if found := _turned_away(name):
+        return found[1], {"reason": found[2]}
     return re.sub(r"\W", "_", name), {}

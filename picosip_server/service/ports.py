@@ -33,6 +33,9 @@ class EnginePort(Protocol):
     def set_tracing(self, on: bool) -> None:
         """Switches Traced outputs on or off."""
 
+    def hold_back(self, on: bool) -> None:
+        """Takes nothing new while this is on: its outputs pile up."""
+
     def refuse_new_work(self) -> None:
         """Takes no new calls, registrations and requests any more."""
 

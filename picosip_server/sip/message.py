@@ -254,12 +254,14 @@ def _refuse_star(address: Address) -> None:
 class Request(Message):
     """A request (RFC 3261 section 7.1)."""
 
-    __slots__ = ("_uri", "method", "uri_text")
+    __slots__ = ("_uri", "authenticated_user", "method", "uri_text")
 
     def __init__(self, method: str, uri: Uri | str, headers: Headers, body: bytes = b"") -> None:
         self.method = method
         self.headers = headers
         self.body = body
+        self.authenticated_user = ""
+        """Whom its credentials proved it to be from: noted by who checked them."""
         if isinstance(uri, str):
             self.uri_text = uri
             self._uri: Uri | None = None

@@ -31,7 +31,7 @@ class Connections:
 
     ``deliver`` gets whole messages, ``fault`` streams that broke, ``failed`` senders whose
     messages could not leave; ``closed`` and ``pong`` get the numbers of connections that
-    ended, or brought the answer to a keep-alive.
+    ended, or brought the answer to a keep-alive; ``admits`` says whose connections are taken.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Connections:
         closed: Callable[[int], None],
         pong: Callable[[int], None],
         clock: Callable[[], float],
+        admits: Callable[[str], bool] = lambda host: True,
         limits: StreamLimits = DEFAULT_LIMITS,
     ) -> None:
         self._selector = selector
@@ -55,6 +56,7 @@ class Connections:
         self._closed = closed
         self._pong = pong
         self._clock = clock
+        self._admits = admits
         self._limits = limits
         self._complaints = Complaints()
         self._by_number: dict[int, TcpConnection] = {}
@@ -75,6 +77,9 @@ class Connections:
                 _log.warning("tcp accept failed", error=str(error))
                 self._paused.append(self._selector.unregister(sock))
                 return
+            if not self._admits(peer[0]):
+                accepted.close()
+                continue
             if len(self._by_number) >= self._limits.connections:
                 accepted.close()
                 self._complain(peer[0], "too many connections")

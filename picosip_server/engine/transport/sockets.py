@@ -11,6 +11,8 @@ from functools import partial
 
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.core import Core
+from picosip_server.engine.guard.guard import Guard
+from picosip_server.engine.guard.peek import begins_something
 from picosip_server.engine.identity import worker_for
 from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
 from picosip_server.engine.transport.connections import Connections
@@ -43,6 +45,7 @@ class Sockets:
 
     def __init__(self, config: EngineConfig, limits: StreamLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
+        self.guard = Guard(config.guard)
         self._udp: dict[int, UdpSocket] = {}
         self._tcp: dict[int, socket.socket] = {}
         self._workers: list[Worker] = []
@@ -52,6 +55,8 @@ class Sockets:
         """Messages that found their worker too busy."""
         self.stun_dropped = 0
         """STUN messages that were malformed, or whose answer could not be sent."""
+        self.denied = 0
+        """Datagrams and connections that the lists of networks keep out."""
         try:
             self.bound = tuple(
                 self._bind(index, spec) for index, spec in enumerate(config.listeners)
@@ -85,6 +90,7 @@ class Sockets:
             failed=self._failed,
             closed=lambda flow: self._tell(lambda core, now: core.flow_closed(flow, now)),
             pong=lambda flow: self._tell(lambda core, now: core.pong(flow, now)),
+            admits=self._admits,
             clock=lambda: first.now,
             limits=self._limits,
         )
@@ -96,10 +102,24 @@ class Sockets:
             first.selector.register(listener, selectors.EVENT_READ, accept)
         self.resolver.start()
 
+    def _admits(self, host: str) -> bool:
+        """Whether the lists of networks let an address in; if not, that is counted."""
+        admitted = self.guard.admits(host)
+        if not admitted:
+            self.denied += 1
+        return admitted
+
+    @property
+    def lost(self) -> int:
+        """Datagrams that the system had no room for, where it tells."""
+        return sum(udp.lost for udp in self._udp.values())
+
     def _udp_reader(self, index: int, udp: UdpSocket) -> Callable[[int], None]:
         def take(data: bytes, host: str, port: int) -> None:
             if len(data) <= 4 and not data.strip(b"\r\n\0"):
                 # Keep-alives of NATed peers: empty lines or nothing at all.
+                return
+            if not self._admits(host):
                 return
             if looks_like_stun(data):
                 self._stun(data, index, udp, host, port)
@@ -148,17 +168,23 @@ class Sockets:
         return accept
 
     def _deliver(self, data: bytes, source: Source, *, stream: bool = False) -> None:
-        first = self._workers[0]
+        first = worker = self._workers[0]
         if len(self._workers) > 1:
             found = _call_id(data)
             call_id = found.group(1).decode("utf-8", "surrogateescape") if found else ""
             worker = self._workers[worker_for(call_id, len(self._workers))]
-            if worker is not first:
-                if worker.backlog < MOST_WAITING:
-                    worker.post(lambda now: worker.core.receive(data, source, now, stream=stream))
-                else:
-                    self.dropped += 1
-                return
+        if not stream:
+            if not worker.arrive(data, source, first.now):
+                self.dropped += 1
+            return
+        if worker is not first:
+            # What goes on has room of its own.
+            most = MOST_WAITING if begins_something(data) else 2 * MOST_WAITING
+            if worker.backlog < most:
+                worker.post(lambda now: worker.core.receive(data, source, now, stream=stream))
+            else:
+                self.dropped += 1
+            return
         # Guarded one by one: those that came in the same segment are not to be lost with it.
         first.guard(first.core.receive, data, source, first.now, stream=stream)
 

@@ -32,6 +32,8 @@ class Verdict:
     """The realm of the credentials; empty where none were for a realm of ours."""
     stale: bool = False
     """The secret was right, the nonce had run out: challenge with ``stale``."""
+    guessed: bool = False
+    """The nonce was one of ours and the secret wrong, as when somebody tries passwords."""
 
 
 class DigestServer:
@@ -141,8 +143,10 @@ class DigestServer:
         if issued is None or (self._match_uri and not _same_uri(credentials.uri, uri)):
             return refused
         count = self._count(credentials)
-        if count is None or not self._digest_is_right(credentials, method, body):
+        if count is None:
             return refused
+        if not self._digest_is_right(credentials, method, body):
+            return Verdict(ok=False, realm=credentials.realm, guessed=True)
         # RFC 7616 section 3.3: stale says that the secret was right, so only now.
         if issued.age(now) > self._lifetime or not self._replay.use(issued, count, now):
             return Verdict(ok=False, realm=credentials.realm, stale=True)

@@ -27,9 +27,7 @@ class IncomingRequestUser(TransactionUser):
         """8.2.6.2: a response needs a To tag."""
         return self._tag
 
-    def hand_over(
-        self, request: Request, hop: Hop, now: float, *, authenticated_user: str = ""
-    ) -> list[Effect]:
+    def hand_over(self, request: Request, hop: Hop, now: float) -> list[Effect]:
         """Gives the request to the application, for as long as it may wait."""
         serving = self.serve(request, hop, now)
         self.name = self._pendings.hand_over(
@@ -38,7 +36,6 @@ class IncomingRequestUser(TransactionUser):
             default=(480, ""),
             respond_by=now + self.context.respond_timeout,
             on_answer=self._answered,
-            authenticated_user=authenticated_user,
         )
         return self.flush()
 

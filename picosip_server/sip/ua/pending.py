@@ -72,7 +72,6 @@ class Pendings:
         on_answer: Callable[[Response, Body | None, float], None],
         call: str = "",
         offer: Body | None = None,
-        authenticated_user: str = "",
         wants_description: str = "",
         fields: Callable[[int], Iterable[tuple[str, str]]] = _no_fields,
         prepare: Callable[[Body], Body] = _as_given,
@@ -112,7 +111,7 @@ class Pendings:
                 offer=offer,
                 respond_by=respond_by,
                 contacts=_contacts(request),
-                authenticated_user=authenticated_user,
+                authenticated_user=request.authenticated_user,
                 refer_to=_address(request, "Refer-To"),
                 referred_by=_address(request, "Referred-By"),
             )

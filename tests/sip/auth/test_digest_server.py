@@ -20,6 +20,7 @@ _URI = "sip:example.com"
 _ALICE = User(realm="r", username="alice", password="wonder")
 _OK = Verdict(ok=True, user="alice", realm="r")
 _WRONG = Verdict(ok=False, realm="r")
+_GUESSED = Verdict(ok=False, realm="r", guessed=True)
 _STALE = Verdict(ok=False, realm="r", stale=True)
 
 
@@ -153,11 +154,11 @@ def test_nothing_and_other_realms() -> None:
 
 def test_wrong_credentials_are_never_stale() -> None:
     server = _server()
-    assert _verify(server, _credentials(server, password="x")) == _WRONG
-    assert _verify(server, _credentials(server, password="x"), now=1000.0) == _WRONG
-    assert _verify(server, _credentials(server, username="mallory")) == _WRONG
+    assert _verify(server, _credentials(server, password="x")) == _GUESSED
+    assert _verify(server, _credentials(server, password="x"), now=1000.0) == _GUESSED
+    assert _verify(server, _credentials(server, username="mallory")) == _GUESSED
     assert _verify(server, _credentials(server, uri="sip:other")) == _WRONG
-    assert _verify(server, _credentials(server).replace('response="', 'response="ü')) == _WRONG
+    assert _verify(server, _credentials(server).replace('response="', 'response="ü')) == _GUESSED
 
 
 def test_forged_nonces() -> None:
@@ -198,7 +199,7 @@ def test_replay_is_stale() -> None:
 
 def test_refused_credentials_use_nothing_up() -> None:
     server = _server()
-    assert _verify(server, _credentials(server, password="x")) == _WRONG
+    assert _verify(server, _credentials(server, password="x")) == _GUESSED
     assert _verify(server, _credentials(server)) == _OK
 
 
@@ -226,7 +227,7 @@ def test_qop_nc_and_cnonce_that_do_not_go_together(qop: str, nc: str, cnonce: st
 def test_algorithm_that_was_not_offered() -> None:
     server = _server()
     for name in ("MD5-sess", "SHA-512-256", "FUTURE"):
-        assert _verify(server, _credentials(server) + f", algorithm={name}") == _WRONG
+        assert _verify(server, _credentials(server) + f", algorithm={name}") == _GUESSED
 
 
 def test_one_stale_value_among_wrong_ones_says_stale() -> None:
@@ -305,7 +306,7 @@ def test_body_changed_on_the_way_shows_with_auth_int() -> None:
         server.verify(
             authorization_values=[fields[0][1]], method="MESSAGE", uri=_URI, body=b"2", now=0.0
         )
-        == _WRONG
+        == _GUESSED
     )
 
 
@@ -327,7 +328,7 @@ def test_user_without_a_secret_for_the_algorithm() -> None:
     # SHA-256 is offered for another user's sake.
     server = _server(User(realm="r", username="bob", ha1=_md5("bob:r:p")), _ALICE)
     client = DigestClient((Credentials(username="bob", password="p"),))
-    assert _round_trip(server, client, server.challenges(0.0, b"s"))[0] == _WRONG
+    assert _round_trip(server, client, server.challenges(0.0, b"s"))[0] == _GUESSED
 
 
 def test_stale_challenge_gets_the_client_in_again() -> None:
@@ -343,7 +344,7 @@ def test_stale_challenge_gets_the_client_in_again() -> None:
 def test_wrong_password_ends() -> None:
     server = _server()
     client = DigestClient((Credentials(username="alice", password="x"),))
-    assert _round_trip(server, client, server.challenges(0.0, b"s"))[0] == _WRONG
+    assert _round_trip(server, client, server.challenges(0.0, b"s"))[0] == _GUESSED
     again = client.answer(
         _refusal(server.challenges(0.0, b"t")), method="MESSAGE", uri=_URI, body=b"", cnonce="c"
     )

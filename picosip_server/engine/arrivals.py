@@ -1,0 +1,51 @@
+"""Datagrams that wait for their worker: what goes on before what begins."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from picosip_server.engine.guard.peek import begins_something
+from picosip_server.engine.network import Source
+
+MOST_NEW = 10_000
+"""Datagrams that may begin something and wait; more are dropped, as a network drops them."""
+MOST_GOING_ON = 20_000
+"""The same of responses, ACK, CANCEL, and requests inside dialogs: they have room of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A datagram, and when it was read from its socket, in monotonic seconds."""
+
+    data: bytes
+    source: Source
+    at: float
+
+
+class Arrivals:
+    """Any thread may add; the worker takes."""
+
+    def __init__(self, most_new: int = MOST_NEW, most_going_on: int = MOST_GOING_ON) -> None:
+        self._new: deque[Arrival] = deque()
+        self._going_on: deque[Arrival] = deque()
+        self._most_new = most_new
+        self._most_going_on = most_going_on
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._going_on)
+
+    def add(self, data: bytes, source: Source, now: float) -> bool:
+        """Has a datagram wait; False: it is dropped."""
+        begins = begins_something(data)
+        # A CANCEL must not overtake its INVITE.
+        queue = self._new if begins or data.startswith(b"CANCEL ") else self._going_on
+        if len(queue) >= (self._most_new if begins else self._most_going_on):
+            return False
+        queue.append(Arrival(data, source, now))
+        return True
+
+    def take(self) -> Arrival | None:
+        """The next one: of those that are part of something first, each kind in its order."""
+        queue = self._going_on or self._new
+        return queue.popleft() if queue else None

@@ -1,0 +1,1 @@
+"""Who is kept out, and what is refused before it costs much."""

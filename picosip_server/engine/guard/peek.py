@@ -1,0 +1,28 @@
+"""A look at octets that are not parsed yet: is this something new, or part of what goes on?"""
+
+from __future__ import annotations
+
+import re
+
+# Possessive throughout: these are tried on whatever the network brings.
+_to = re.compile(rb"\r\n(?:to|t)[ \t]*+:((?:[^\r\n]++|\r\n[ \t])*+)", re.IGNORECASE).search
+_tag = re.compile(rb";[ \t\r\n]*+tag[ \t\r\n]*+=", re.IGNORECASE).search
+
+_GOING_ON = frozenset({b"ACK", b"CANCEL"})
+
+
+def begins_something(data: bytes) -> bool:
+    """Whether this may be a request that begins something.
+
+    Not so are responses, ACK and CANCEL, and what has a To tag. What is no SIP at all may be
+    anything. A tag that stands elsewhere in the To is taken for one: a mistake in that
+    direction only costs the time to parse the message.
+    """
+    data = data.lstrip(b"\r\n")
+    if data[:4] == b"SIP/":
+        return False
+    if data[:8].split(b" ", 1)[0] in _GOING_ON:
+        return False
+    end = data.find(b"\r\n\r\n")
+    found = _to(data if end < 0 else data[:end])
+    return found is None or _tag(found.group(1)) is None
