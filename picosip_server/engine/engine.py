@@ -14,7 +14,7 @@ from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.core import Core
 from picosip_server.engine.gate import Gate
 from picosip_server.engine.guard.overload import Pressure
-from picosip_server.engine.identity import new_call_id, worker_for, worker_of
+from picosip_server.engine.identity import call_id_like, new_call_id, worker_for, worker_of
 from picosip_server.engine.orders import Creation
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
@@ -111,6 +111,9 @@ class Engine:
         call_id = ""
         if isinstance(command, Creation):
             call_id = new_call_id()
+            if isinstance(command, commands.Transact) and command.method == "MESSAGE":
+                # All to one URI meet on one worker, which sends them one after the other.
+                call_id = call_id_like(str(command.uri), count)
             worker = self._workers[worker_for(call_id, count)]
         else:
             assert isinstance(

@@ -83,6 +83,14 @@ def worker_for(call_id: str, workers: int) -> int:
     return zlib.crc32(call_id.encode("utf-8", "surrogateescape")) % workers
 
 
+def call_id_like(text: str, workers: int) -> str:
+    """A new Call-ID that leads to the same worker as ``text`` does."""
+    call_id = new_call_id()
+    while worker_for(call_id, workers) != worker_for(text, workers):
+        call_id = new_call_id()
+    return call_id
+
+
 def worker_of(name: str, workers: int) -> int:
     """The worker that made a resource name; 0 for a name that none of them made."""
     parts = name.split("-")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from picosip_server.engine.accounts import Account, Accounts
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.identity import RandomIdentity
+from picosip_server.engine.messages import Messages
 from picosip_server.engine.population import Population
 from picosip_server.sip.address import Address
 from picosip_server.sip.dialog import plan
@@ -42,6 +43,7 @@ class Orders:
         self._context = context
         self._identity = identity
         self._accounts = accounts
+        self._messages = Messages(population)
 
     def submit(self, command: Command, now: float, call_id: str) -> None:
         """Has a command carried out; ``call_id`` is for those that make something new."""
@@ -121,7 +123,10 @@ class Orders:
         else:
             request = OutgoingRequestUser(self._context, command, call_id=call_id)
             request.aor = command.from_address.uri.aor
-            self._population.run(request, request.start(now), now)
+            if command.method == "MESSAGE":
+                self._messages.send(request, now)
+            else:
+                self._population.run(request, request.start(now), now)
 
     def _call(self, invite: commands.Invite, now: float, call_id: str) -> None:
         name = self._identity.call_name()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from picosip_server.engine.identity import call_id_like, worker_for
 from picosip_server.engine.network import Ticket, Unreachable
 from picosip_server.sip.address import Address
+from picosip_server.sip.build import response_to
 from picosip_server.sip.hop import Hop, Target
-from picosip_server.sip.message import Response
+from picosip_server.sip.message import Request, Response
+from picosip_server.sip.parse import parse
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Body, Credentials, NextHop, Options
 from picosip_server.sip.ua.outputs import Failure, FailureKind
@@ -82,12 +85,12 @@ def test_which_methods_have_a_contact(method: str, contact: str | None) -> None:
 def test_where_it_goes() -> None:
     """8.1.2: routes, a next hop, the outbound proxy, the URI, in this order."""
     server = Server(outbound_proxy="sip:10.0.0.7")
-    transact(server, "MESSAGE")
+    transact(server, "FROB")
     assert server.out[-1][1].host == "10.0.0.7"
     assert server.request().headers.get_all("Route") == ["<sip:10.0.0.7;lr>"]
-    transact(server, "MESSAGE", options=Options(routes=("<sip:10.0.0.8;lr>",)))
+    transact(server, "FROB", options=Options(routes=("<sip:10.0.0.8;lr>",)))
     assert server.out[-1][1].host == "10.0.0.8"
-    transact(server, "MESSAGE", options=Options(next_hop=NextHop(host="10.0.0.9", port=5)))
+    transact(server, "FROB", options=Options(next_hop=NextHop(host="10.0.0.9", port=5)))
     assert (server.out[-1][1].host, server.out[-1][1].port) == ("10.0.0.9", 5)
     assert not server.request().headers.has("Route")
     assert server.request().uri_text == "sip:bob@10.0.0.2"
@@ -176,3 +179,61 @@ def test_a_server_that_drains_sends_no_more() -> None:
     server = Server()
     server.core.refuse_new_work()
     assert server.failure(transact(server, "MESSAGE")).kind is FailureKind.UNAVAILABLE
+
+
+def test_messages_to_one_uri_do_not_overlap() -> None:
+    """RFC 3428 section 8; those to another one, and other methods, do not wait."""
+    server = Server()
+    other = Uri.parse("sip:bob@10.0.0.3")
+    bodies = [Body(content_type="text/plain", data=text) for text in (b"1", b"2", b"3")]
+    tokens = [transact(server, "MESSAGE", body=body) for body in bodies]
+    transact(server, "MESSAGE", uri=other)
+    transact(server, "FROB")
+    assert [hop.host for _, hop, _ in server.out] == ["10.0.0.2", "10.0.0.3", "10.0.0.2"]
+    for number, (token, answer) in enumerate(zip(tokens, (200, 486, 202), strict=True)):
+        request = next(
+            message
+            for message in map(parse, (data for _, _, data in reversed(server.out)))
+            if isinstance(message, Request)
+            and message.uri_text == "sip:bob@10.0.0.2"
+            and message.method == "MESSAGE"
+        )
+        assert request.body == bodies[number].data
+        assert token not in server.results
+        server.hear(response_to(request, answer, to_tag="far").encode())
+        assert status(server, token) == answer
+    server.later(40)
+    assert server.core.idle
+
+
+def test_the_silence_after_a_message_is_told_to_those_behind_it() -> None:
+    """They would wait for as long again, each of them; a later one tries anew."""
+    server = Server()
+    tokens = [transact(server, "MESSAGE") for _ in range(3)]
+    server.later(32.1)
+    assert [server.failure(token).kind for token in tokens] == [FailureKind.TIMEOUT] * 3
+    token = transact(server, "MESSAGE")
+    server.reply(200)
+    assert status(server, token) == 200
+
+
+def test_messages_that_cannot_be_sent_fail_one_by_one() -> None:
+    server = Server()
+    first = transact(server, "MESSAGE")
+    tokens = [transact(server, "MESSAGE") for _ in range(1001)]
+    assert server.failure(tokens[-1]).kind is FailureKind.EXHAUSTED
+    server.unreachable.add("10.0.0.2")
+    server.reply(200)
+    assert status(server, first) == 200
+    assert {server.failure(token).kind for token in tokens[:-1]} == {FailureKind.TRANSPORT}
+    server.later(40)
+    assert server.core.idle
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_messages_to_one_uri_meet_on_one_worker(workers: int) -> None:
+    """By a Call-ID that leads there, another one for each."""
+    uri = "sip:bob@10.0.0.2"
+    made = [call_id_like(uri, workers) for _ in range(20)]
+    assert {worker_for(call_id, workers) for call_id in made} == {worker_for(uri, workers)}
+    assert len(set(made)) == 20

@@ -139,6 +139,10 @@ def test_what_is_wrong_is_named() -> None:
     contact = pb.MessageOptions(headers=[pb.Header(name="m", value="<sip:a@b>")])
     message = request_pb.SendMessageRequest(from_address=ALICE, to_address=BOB, options=contact)
     assert list(fields_at_fault(requests.send_message, message)) == ["options.headers[0].name"]
+    # RFC 6086 section 4.2.1.
+    told = pb.MessageOptions(headers=[pb.Header(name="Recv-Info", value="foo")])
+    info = request_pb.TransactRequest(method="INFO", call="calls/a", options=told)
+    assert list(fields_at_fault(requests.transact, info)) == ["options.headers[0].name"]
     routed = request_pb.SendMessageRequest(
         call="calls/a", options=pb.MessageOptions(routes=["<sip:p;lr>"])
     )

@@ -98,8 +98,10 @@ def _destination(
 
 
 def _reserved_in(method: str) -> Collection[str]:
-    # RFC 3428 section 4: a MESSAGE has no Contact.
-    return CONTACT_RESERVED if method == "MESSAGE" else ALWAYS_RESERVED
+    # RFC 3428 section 4, RFC 6086 section 4.2.1: what these must not carry.
+    if method == "MESSAGE":
+        return CONTACT_RESERVED
+    return ALWAYS_RESERVED | {"recv-info"} if method == "INFO" else ALWAYS_RESERVED
 
 
 def send_dtmf(request: call_pb.SendDtmfRequest) -> MakeCommand:

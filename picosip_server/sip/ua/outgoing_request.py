@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.message import Response
@@ -20,11 +22,14 @@ from picosip_server.sip.uri import Uri
 class OutgoingRequestUser(TransactionUser):
     """Sends one request, and completes its command with the final response, whatever it is."""
 
-    __slots__ = ("_cseq", "_exchange", "_token")
+    __slots__ = ("_cseq", "_exchange", "then", "token", "uri")
 
     def __init__(self, context: Context, request: Transact, *, call_id: str) -> None:
         super().__init__("", context, {})
-        self._token = request.token
+        self.token = request.token
+        self.uri = str(request.uri)
+        self.then: Callable[[Failure | None, float], None] = lambda failure, now: None
+        """Hears once that there is an outcome, and where it is none, why."""
         self._cseq = 0
         options = request.options
         routes = options.routes
@@ -74,12 +79,15 @@ class OutgoingRequestUser(TransactionUser):
     def on_final(self, exchange: Exchange, response: Response, now: float) -> None:
         """The answer."""
         self.over = True
-        self.complete(self._token, response)
+        self.complete(self.token, response)
+        self.then(None, now)
 
     def on_failure(self, exchange: Exchange, kind: FailureKind, detail: str, now: float) -> None:
         """There was none."""
         self.over = True
-        self.fail(self._token, Failure(kind=kind, detail=detail))
+        failure = Failure(kind=kind, detail=detail)
+        self.fail(self.token, failure)
+        self.then(failure, now)
 
 
 def options_request(ping: commands.Ping) -> Transact:

@@ -235,3 +235,48 @@ def test_the_end_of_the_call_ends_the_wait(net: Simulation, host: Host, peer: Pe
     net.run(0.1)
     assert host.failure(token) is failure
     assert host.failure(transact(host, "INFO")).kind is FailureKind.NOT_FOUND
+
+
+def test_messages_of_one_call_do_not_overlap(net: Simulation, host: Host, peer: Peer) -> None:
+    """RFC 3428 section 8; another method does not wait."""
+    connect(net, host, peer)
+    tokens = [transact(host, "MESSAGE", body=HELLO) for _ in range(3)]
+    info = transact(host, "INFO")
+    net.run(0.1)
+    first = peer.request("MESSAGE")
+    peer.reply(peer.request("INFO"), 200)
+    net.run(0.1)
+    assert response(host, info).status == 200
+    assert peer.rest() == []
+    peer.reply(first, 200)
+    net.run(0.1)
+    second = peer.request("MESSAGE")
+    assert response(host, tokens[0]).status == 200
+    peer.reply(second, 403)
+    net.run(0.1)
+    assert response(host, tokens[1]).status == 403
+    third = peer.request("MESSAGE")
+    host.hangup(host.call())
+    net.run(0.1)
+    peer.reply(third, 200)
+    peer.reply(peer.request("BYE"), 200)
+    net.run(0.1)
+    assert response(host, tokens[2]).status == 200
+
+
+def test_messages_that_wait_when_the_call_ends(net: Simulation, host: Host, peer: Peer) -> None:
+    connect(net, host, peer)
+    tokens = [transact(host, "MESSAGE", body=HELLO) for _ in range(3)]
+    net.run(0.1)
+    message = peer.request("MESSAGE")
+    host.hangup(host.call())
+    net.run(0.1)
+    # Not sent any more while the BYE is out.
+    peer.reply(message, 200)
+    net.run(0.1)
+    assert response(host, tokens[0]).status == 200
+    assert host.failure(tokens[1]).kind is FailureKind.WRONG_STATE
+    assert host.failure(tokens[2]).kind is FailureKind.WRONG_STATE
+    peer.reply(peer.request("BYE"), 200)
+    net.run(0.1)
+    assert ended(host).cause is Cause.LOCAL_HANGUP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,23 @@ if TYPE_CHECKING:
 class RequestsOut:
     """Those of one call that await their response."""
 
-    __slots__ = ("_call", "_dtmf", "_waiting")
+    __slots__ = ("_call", "_dtmf", "_messages", "_waiting")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._dtmf = DtmfSender(call)
         self._waiting: dict[Hashable, None] = {}
+        self._messages: deque[commands.TransactInside] = deque()
+        """The MESSAGE under way, and those behind it."""
 
     def command(self, command: Command, now: float) -> bool:
         """Carries out a command, if it is one of these."""
         if isinstance(command, commands.TransactInside):
+            if command.method == "MESSAGE":
+                # RFC 3428 section 8: those of one dialog do not overlap.
+                self._messages.append(command)
+                if len(self._messages) > 1:
+                    return True
             self._transact(command, now)
         elif isinstance(command, commands.SendDtmf):
             self._dtmf.send(command, now)
@@ -46,6 +54,9 @@ class RequestsOut:
         for token in self._waiting:
             self._call.fail(token, failure)
         self._waiting.clear()
+        for command in list(self._messages)[1:]:
+            self._call.fail(command.token, failure)
+        self._messages.clear()
         self._dtmf.close(failure)
 
     def _transact(self, command: commands.TransactInside, now: float) -> None:
@@ -53,6 +64,7 @@ class RequestsOut:
         leg = open_leg(call)
         if leg is None:
             call.fail_state(command.token, call.state.name, f"{call.name} has no dialog to send in")
+            self._after(command, now)
             return
         token, options = command.token, command.options
         self._waiting[token] = None
@@ -66,6 +78,7 @@ class RequestsOut:
                 call.fail(token, outcome)
             else:
                 call.complete(token, outcome)
+            self._after(command, now)
 
         RequestInside(
             call,
@@ -78,3 +91,10 @@ class RequestsOut:
             next_hop=options.next_hop,
             auth=DigestClient(command.credentials) if command.credentials else None,
         ).start(now)
+
+    def _after(self, command: commands.TransactInside, now: float) -> None:
+        """A request has its outcome: the next MESSAGE may go."""
+        if command.method == "MESSAGE":
+            self._messages.popleft()
+            if self._messages:
+                self._transact(self._messages[0], now)
