@@ -8,13 +8,14 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.core import Core
 from picosip_server.engine.identity import RandomIdentity
 from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
+from picosip_server.sip import stun
 from picosip_server.sip.address import Address
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.ua import commands, events
@@ -80,6 +81,9 @@ class Simulation:
         """Hosts that are no user agents: tests play them."""
         self.wire: list[tuple[float, str, str, bytes]] = []
         """Every datagram sent: time, sender, receiver, octets."""
+        self.seen_as: dict[str, tuple[str, int]] = {}
+        """Hosts behind a NAT: the address and port that others see of them."""
+        self._flows: dict[frozenset[str], int] = {}
         self._due: list[_Due] = []
         self._count = 0
 
@@ -109,9 +113,28 @@ class Simulation:
             self.after(delay, lambda: self._arrive(sender, hop, data))
 
     def _arrive(self, sender: str, hop: Hop, data: bytes) -> None:
-        receiver = self.hosts.get(hop.host) or self.peers.get(hop.host)
+        inside = {seen: host for host, seen in self.seen_as.items()}
+        where = inside.get((hop.host, hop.port), hop.host)
+        receiver = self.hosts.get(where) or self.peers.get(where)
         if receiver is not None:
-            receiver.arrive(data, Source(hop.transport, sender, 5060, hop.host, 5060))
+            host, port = self.seen_as.get(sender, (sender, 5060))
+            flow = 0 if hop.transport == "UDP" else self.flow(sender, where)
+            receiver.arrive(data, Source(hop.transport, host, port, where, 5060, flow=flow))
+
+    def flow(self, one: str, other: str) -> int:
+        """The number of the connection between two hosts, which is opened if need be."""
+        return self._flows.setdefault(frozenset((one, other)), self._number())
+
+    def _number(self) -> int:
+        self._count += 1
+        return self._count
+
+    def cut(self, one: str, other: str) -> None:
+        """The connection between two hosts ends."""
+        flow = self._flows.pop(frozenset((one, other)))
+        for address in (one, other):
+            if address in self.hosts:
+                self.hosts[address].core.flow_closed(flow, self.now)
 
     def step(self) -> bool:
         """Lets the next thing happen. False: nothing is due any more."""
@@ -172,6 +195,8 @@ class Host:
         self.results: dict[object, object] = {}
         self.on_event: Callable[[events.Event], None] = lambda event: None
         self.unreachable: set[str] = set()
+        self.mute = False
+        """Answers no keep-alives."""
         self.names: dict[str, tuple[float, tuple[str, ...]]] = {}
         """Names that resolve: after so many seconds, to these addresses."""
         self._tokens = 0
@@ -207,7 +232,24 @@ class Host:
         )
 
     def arrive(self, data: bytes, source: Source) -> None:
-        self.core.receive(data, source, self.simulation.now, stream=source.transport == "TCP")
+        now = self.simulation.now
+        if stun.looks_like_stun(data):
+            message = stun.parse(data)
+            if message.kind is stun.Kind.REQUEST:
+                self._reply(stun.answer(message, source.host, source.port), source)
+            else:
+                self.core.stun(message, source, now)
+        elif data == b"\r\n\r\n":
+            self._reply(b"\r\n", source)
+        elif data == b"\r\n":
+            self.core.pong(source.flow, now)
+        else:
+            self.core.receive(data, source, now, stream=source.transport == "TCP")
+
+    def _reply(self, data: bytes, source: Source) -> None:
+        if not self.mute:
+            hop = self._hop(Target(host=source.host, port=source.port), source.host)
+            self.simulation.carry(self.address, replace(hop, transport=source.transport), data)
 
     def collect(self) -> None:
         while outbox := self.core.take():

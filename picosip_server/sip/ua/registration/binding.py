@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
-from picosip_server.sip.hop import Hop, Seen
+from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Response
 from picosip_server.sip.ua.call.redirection import Redirection, redirect_contacts
 from picosip_server.sip.ua.exchange import Draft, Exchange
@@ -20,7 +20,8 @@ from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.registration.backoff import retry_delay
 from picosip_server.sip.ua.registration.contact import instance_params, wishes
 from picosip_server.sip.ua.registration.granted import Granted, granted, seconds
-from picosip_server.sip.ua.registration.reflection import reflection
+from picosip_server.sip.ua.registration.own_flow import OwnFlow
+from picosip_server.sip.ua.registration.reflection import Reflection
 from picosip_server.sip.ua.snapshots import FlowSnapshot, RegistrationState
 from picosip_server.sip.uri import Uri
 
@@ -43,21 +44,18 @@ class Binding:
         "_exchange",
         "_expires",
         "_failures",
-        "_flow_proved",
-        "_hop",
         "_owner",
         "_planned",
         "_redirection",
+        "_reflection",
         "_reg_id",
-        "_relearned",
         "_removing",
         "_route",
-        "_seen",
         "_shortest",
-        "_stale",
         "contacts",
         "ended",
         "expire_time",
+        "flow",
         "granted",
         "last",
         "state",
@@ -85,15 +83,8 @@ class Binding:
         self._planned: float | None = None
         """When the refresh stands in the engine's plan."""
         self._redirection: Redirection | None = None
-        self._hop: Hop | None = None
-        """The flow that the registrar knows of (RFC 5626), while it works."""
-        self._flow_proved = False
-        """A keep-alive was answered on it."""
-        self._seen: Seen | None = None
-        self._relearned = False
-        """The REGISTER under way is one for another address."""
-        self._stale: tuple[str, ...] = ()
-        """Contacts that the registrar is to forget."""
+        self._reflection = Reflection()
+        self.flow = OwnFlow(owner)
         self.state = RegistrationState.REGISTERING
         self.contacts: tuple[Address, ...] = register.contacts
         self.granted = Granted(interval=0.0)
@@ -110,8 +101,8 @@ class Binding:
             edge=self._route,
             state=self.state,
             outbound=self.granted.outbound,
-            hop=self._hop,
-            seen=self._seen,
+            hop=self.flow.hop,
+            seen=self._reflection.seen,
             expire_time=self.expire_time,
             last_status=last.status if last is not None else 0,
             last_reason=last.reason if last is not None else "",
@@ -166,19 +157,17 @@ class Binding:
             auth=self._auth,
         )
         # RFC 5626 section 4.2.2: a refresh goes over the flow of the binding.
-        self._exchange.start(now, over=self._hop)
+        self._exchange.start(now, over=self.flow.hop)
 
     def _contacts_over(self, hop: Hop) -> tuple[str, ...]:
         """The Contact that is made from a hop, and those that it replaces."""
-        return self._own_contact(hop), *(f"{each};expires=0" for each in self._stale)
+        return self._own_contact(hop), *(f"{each};expires=0" for each in self._reflection.stale)
 
     def _own_contact(self, hop: Hop) -> str:
         owner = self._owner
-        seen = self._seen
-        if seen is not None and (seen.transport, seen.listener) == (hop.transport, hop.listener):
-            hop = replace(hop, seen=seen)
         user = owner.register.aor.uri.user or ""
-        return f"{hop.contact(user)}{instance_params(owner.instance_id, self._reg_id)}"
+        params = instance_params(owner.instance_id, self._reg_id)
+        return f"{self._reflection.dress(hop).contact(user)}{params}"
 
     def _next_cseq(self) -> int:
         # 10.2: one Call-ID and rising CSeq numbers for all REGISTERs to one registrar.
@@ -217,7 +206,7 @@ class Binding:
     def let_go(self) -> None:
         """Gives back what is shared: the flow, and the place in the engine's plan."""
         self._unplan()
-        self._leave_flow()
+        self.flow.leave()
         self.expire_time = None
         self.granted = Granted(interval=0.0)
 
@@ -255,7 +244,7 @@ class Binding:
             return
         self._exchange = None
         failure = Failure(kind=kind, detail=detail)
-        self._leave_flow()
+        self.flow.leave()
         if self._removing:
             self._end(failure, now)
         elif self.state is RegistrationState.UNREGISTERING:
@@ -270,7 +259,7 @@ class Binding:
         target = self._redirection.next()
         if target is None:
             return False
-        self._leave_flow()
+        self.flow.leave()
         self._send(0 if self._removing else self._expires, now, target)
         return True
 
@@ -288,8 +277,9 @@ class Binding:
 
     def _registered(self, exchange: Exchange, response: Response, now: float) -> None:
         assert exchange.current is not None
+        owner = self._owner
         hop = exchange.current.hop
-        made = self._owner.register.contacts or (Address.parse(self._own_contact(hop)),)
+        made = owner.register.contacts or (Address.parse(self._own_contact(hop)),)
         answer = granted(response, made, wish=self._expires, reg_id=self._reg_id)
         if answer.interval == 0:
             # The binding is not there: the registrar took it back with the same answer.
@@ -298,8 +288,10 @@ class Binding:
             detail = "the registrar granted no time at all"
             self._lost(replace(refused(response, "REGISTER"), detail=detail), now, response)
             return
-        self._stale = ()
-        if not answer.outbound and self._learn(exchange, response, made, now):
+        learns = owner.context.learns_contact and not owner.register.contacts
+        # RFC 5626: over a flow that the registrar uses, the address means nothing.
+        if learns and not answer.outbound and self._reflection.learn(response, hop, made):
+            self._send(self._expires, now)
             return
         self.contacts = made
         self.granted = answer
@@ -307,38 +299,13 @@ class Binding:
         self._failures = 0
         self._plan_refresh(now)
         self._alarm("expired", now + answer.interval)
-        self._keep_flow(replace(hop, flow=exchange.current.flow))
+        hop = replace(hop, flow=exchange.current.flow)
+        # A NAT forwards what comes back over a connection, not what would open another one.
+        if answer.outbound or (self._reflection.seen is not None and hop.reliable):
+            self.flow.keep(hop, answer)
+        else:
+            self.flow.leave()
         self._change(RegistrationState.ACTIVE, now, response)
-
-    def _learn(
-        self, exchange: Exchange, response: Response, made: tuple[Address, ...], now: float
-    ) -> bool:
-        """RFC 3581: where a NAT stands between, the address beyond it is registered instead.
-
-        True: another REGISTER went out for it.
-        """
-        owner = self._owner
-        relearned, self._relearned = self._relearned, False
-        if owner.register.contacts or not owner.context.learns_contact:
-            return False
-        assert exchange.current is not None
-        hop = exchange.current.hop
-        seen = reflection(response, hop)
-        if seen is None:
-            return False
-        if (seen.host, seen.port) == (hop.local_host, hop.local_port):
-            seen = None
-        if seen == self._seen:
-            return False
-        self._seen = seen
-        # 10.2.2: the binding that leads nowhere goes with the same request.
-        self._stale = tuple(str(Address(uri=each.uri)) for each in made)
-        if relearned:
-            # A NAT that maps each request anew: once more with the next refresh, or for ever.
-            return False
-        self._relearned = True
-        self._send(self._expires, now)
-        return True
 
     def _plan_refresh(self, now: float) -> None:
         context = self._owner.context
@@ -397,43 +364,12 @@ class Binding:
                 self._change(RegistrationState.REGISTERING, now)
             self.register(now)
 
-    # The flow (RFC 5626 section 4.4).
-
-    def _keep_flow(self, hop: Hop) -> None:
-        """Notes the flow that requests to us will use, and has it kept alive."""
-        # A NAT forwards what comes back over a connection, not what would open another one.
-        if not self.granted.outbound and not (self._seen is not None and hop.reliable):
-            self._leave_flow()
-            return
-        if self._hop is not None and self._hop.flow_key != hop.flow_key:
-            self._leave_flow()
-        if self._hop is None:
-            self._flow_proved = False
-        self._hop = hop
-        self._owner.keep(hop, self.granted.flow_timer, answered=self.granted.outbound)
-
-    def _leave_flow(self) -> None:
-        if self._hop is not None:
-            hop, self._hop = self._hop, None
-            self._owner.leave(hop)
-
-    @property
-    def hop(self) -> Hop | None:
-        """The flow that requests to us use; None where any way leads to us."""
-        return self._hop
-
-    def flow_answered(self) -> None:
-        """A keep-alive was answered."""
-        self._flow_proved = True
-
     def flow_failed(self, detail: str, now: float) -> None:
-        """4.5: the binding leads nowhere until there is another flow."""
-        proved = self._flow_proved
-        self._hop = None
-        if self.state is not RegistrationState.ACTIVE and self._exchange is None:
-            return
-        if self._exchange is not None or self.state is RegistrationState.UNREGISTERING:
-            # The REGISTER under way finds another flow, or fails.
+        """RFC 5626 section 4.5: the binding leads nowhere until there is another flow."""
+        proved = self.flow.proved
+        self.flow.hop = None
+        if self.state is not RegistrationState.ACTIVE or self._exchange is not None:
+            # The REGISTER under way, or the next one, finds another flow or fails.
             return
         self._disarm("refresh", "turn")
         if proved:

@@ -8,7 +8,7 @@ BUCKET = 10.0
 """Seconds that count as one moment when refreshes are planned."""
 FEW = 4
 """Refreshes at one moment that are no crowd."""
-TRIES = 8
+TRIES = 16
 """Moments looked at before the emptiest of them is taken."""
 
 
@@ -33,7 +33,7 @@ class Pacing:
         return turn
 
     def plan(self, usual: float, window: tuple[float, float], fraction: float) -> float:
-        """When to refresh: ``usual``, unless clearly fewer others do elsewhere in ``window``.
+        """When to refresh: ``usual``, unless there is a crowd and ``window`` has room.
 
         All are times; ``fraction`` is a random number in [0, 1). What is planned is to be
         taken back by ``done``, whether it came to pass or not.
@@ -45,9 +45,9 @@ class Pacing:
             step = (last - first) / TRIES
             for index in range(TRIES):
                 moment = first + (index + fraction) * step
-                # An early refresh costs one more REGISTER in the end: not for a small gain.
-                if 4 * self._load(moment) < 3 * fewest and self._load(moment) < self._load(best):
-                    best = moment
+                load = self._load(moment)
+                if load < fewest:
+                    best, fewest = moment, load
         self._planned[self._bucket(best)] += 1
         return best
 

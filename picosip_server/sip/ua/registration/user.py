@@ -155,7 +155,7 @@ class Registration(TransactionUser):
     def flow_answered(self, key: Hashable, now: float) -> list[Effect]:
         """A keep-alive on a flow that is used here was answered."""
         for binding in self._on_flow(key):
-            binding.flow_answered()
+            binding.flow.proved = True
         return self.flush()
 
     def flow_failed(self, key: Hashable, detail: str, now: float) -> list[Effect]:
@@ -165,11 +165,7 @@ class Registration(TransactionUser):
         return self.flush()
 
     def _on_flow(self, key: Hashable) -> list[Binding]:
-        return [
-            binding
-            for binding in self._bindings
-            if binding.hop is not None and binding.hop.flow_key == key
-        ]
+        return [binding for binding in self._bindings if binding.flow.key == key]
 
     def keep(self, hop: Hop, flow_timer: float | None, *, answered: bool) -> None:
         """Has a flow kept alive and watched."""
