@@ -39,6 +39,7 @@ def test_defaults() -> None:
     assert (settings.drain_timeout, settings.event_log_size) == (30.0, 100_000)
     assert (settings.workers, settings.max_calls) == (0, 200_000)
     assert (settings.metrics, settings.users, settings.ready_file) == (None, None, None)
+    assert (settings.instance_id, settings.register_rate) == ("", 100.0)
     assert settings.log_level == "info"
 
 
@@ -142,6 +143,17 @@ def test_variables_that_are_no_settings_are_let_be(monkeypatch: pytest.MonkeyPat
             "tel:123",
             "--outbound-proxy 'tel:123': the scheme must be sip or sips, not 'tel'; "
             "expected a SIP URI, such as sip:proxy.example.com;lr",
+        ),
+        (
+            "instance_id",
+            "uuid:1",
+            "--instance-id 'uuid:1': this is no URN; "
+            "expected a URN, such as urn:uuid:00000000-0000-1000-8000-000a95a0e128",
+        ),
+        (
+            "register_rate",
+            "-1",
+            "--register-rate '-1': expected a number of REGISTERs in a second, 0 for no bound",
         ),
         (
             "accept",
@@ -322,6 +334,8 @@ def test_what_the_engine_gets(tmp_path: Path) -> None:
                 "accept": ("Application/PIDF+xml",),
                 "trunk": ("sip:A.example.com", "sips:b.example.com"),
                 "trunk_interval": "9",
+                "instance_id": "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+                "register_rate": "0.5",
                 "users": users,
                 "node": "n1n1",
                 "workers": "3",
@@ -342,6 +356,8 @@ def test_what_the_engine_gets(tmp_path: Path) -> None:
     assert config.accept == ("application/pidf+xml",)
     assert config.trunks == ("sip:A.example.com", "sips:b.example.com")
     assert config.trunk_interval == 9.0
+    assert config.instance_id == "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+    assert config.register_rate == 0.5
     assert config.users == (User(realm="example.com", username="alice", password="w"),)
     assert (config.node, config.workers, config.max_calls) == ("n1n1", 3, 5)
     assert (config.attach_wait, config.answer_timeout) == (1.0, 2.0)

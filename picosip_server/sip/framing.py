@@ -19,6 +19,9 @@ class KeepAlive(enum.Enum):
     """A single CRLF."""
 
 
+PING = b"\r\n\r\n"
+"""What a ping is on the wire."""
+
 Frame = bytes | KeepAlive
 
 _EMPTY_LINE = b"\r\n\r\n"
@@ -36,13 +39,14 @@ class StreamFramer:
     follow, as PING then.
     """
 
-    __slots__ = ("_buffer", "_half_ping", "_limits", "_searched", "fault")
+    __slots__ = ("_awaited", "_buffer", "_half_ping", "_limits", "_searched", "fault")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._buffer = bytearray()
         self._searched = 0
         self._half_ping = False
+        self._awaited = 0
         self.fault: ParseError | None = None
         """Why the stream cannot be framed any more; set once and for all."""
 
@@ -50,6 +54,13 @@ class StreamFramer:
     def pending(self) -> int:
         """Octets of a message that is not complete yet."""
         return len(self._buffer)
+
+    def await_pong(self) -> None:
+        """A ping went out: the next single CRLF answers it, and is no half of a ping.
+
+        Or else the second of two answers in a row would be taken for the peer's own ping.
+        """
+        self._awaited += 1
 
     def feed(self, data: bytes) -> list[Frame]:
         """Takes octets in, gives back what they complete.
@@ -84,11 +95,14 @@ class StreamFramer:
             del buffer[:2]
             self._half_ping = False
             return KeepAlive.PING
-        if buffer.startswith(_EMPTY_LINE):
+        if buffer.startswith(PING):
             del buffer[:4]
             return KeepAlive.PING
         del buffer[:2]
-        self._half_ping = True
+        if self._awaited:
+            self._awaited -= 1
+        else:
+            self._half_ping = True
         return KeepAlive.PONG
 
     def _message(self) -> bytes | None:

@@ -171,6 +171,9 @@ def test_registrations(connect: Connect, script: Script, server: ScriptedServer)
         "request_id": ID,
     }
     assert client.register("sip:registrar.example", ALICE.uri, **register) == registration
+    flows = {"edges": ["sip:edge"], "instance_id": "urn:a:b", "request_id": ID}
+    assert client.register("sip:r.example", ALICE.uri, **flows) == registration
+    client.register("sip:r.example", ALICE.uri, outbound=True, request_id=ID)
     assert client.unregister("registrations/1", request_id=ID) == registration
     assert client.get_registration("registrations/1") == registration
     expected = registration_pb.RegisterRequest(
@@ -181,8 +184,22 @@ def test_registrations(connect: Connect, script: Script, server: ScriptedServer)
         credentials=[SECRET],
     )
     expected.expires.FromSeconds(60)
+    over_flows = registration_pb.RegisterRequest(
+        request_id=ID,
+        registrar_uri="sip:r.example",
+        aor=ALICE,
+        outbound=registration_pb.Outbound(edges=["sip:edge"], instance_id="urn:a:b"),
+    )
+    one_flow = registration_pb.RegisterRequest(
+        request_id=ID,
+        registrar_uri="sip:r.example",
+        aor=ALICE,
+        outbound=registration_pb.Outbound(),
+    )
     assert script.requests == [
         expected,
+        over_flows,
+        one_flow,
         registration_pb.UnregisterRequest(request_id=ID, name="registrations/1"),
         registration_pb.GetRegistrationRequest(name="registrations/1"),
     ]

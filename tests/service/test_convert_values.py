@@ -17,6 +17,7 @@ from picosip_server.service.clock import Clock
 from picosip_server.service.convert import commands, parts, resources, values as convert
 from picosip_server.service.validate import Check
 from picosip_server.sip.address import Address
+from picosip_server.sip.hop import Seen
 from picosip_server.sip.ua.commands import (
     Body,
     Credentials,
@@ -24,6 +25,7 @@ from picosip_server.sip.ua.commands import (
     Invite,
     NextHop,
     Options,
+    Outbound,
     Policy,
     Register,
     Reliability,
@@ -35,6 +37,7 @@ from picosip_server.sip.ua.snapshots import (
     CallState,
     Cause,
     DialogSnapshot,
+    FlowSnapshot,
     OfferAnswerState,
     RegistrationState,
     Termination,
@@ -187,6 +190,22 @@ def test_a_registration() -> None:
             expires=59.5,
             expire_time=1059.5,
             service_route=("<sip:s;lr>",),
+            path=("<sip:p;lr>",),
+            pub_gruu="sip:a@x;gr=1",
+            temp_gruu="sip:t@x;gr",
+            flows=(
+                FlowSnapshot(
+                    reg_id=2,
+                    edge="<sip:e;lr>",
+                    state=RegistrationState.FAILED,
+                    outbound=True,
+                    seen=Seen(transport="UDP", listener=0, host="2001:db8::1", port=4),
+                    expire_time=1059.5,
+                    last_status=500,
+                    last_reason="No",
+                ),
+                FlowSnapshot(state=RegistrationState.ACTIVE),
+            ),
             labels={"a": "b"},
         ),
         CLOCK,
@@ -201,6 +220,21 @@ def test_a_registration() -> None:
         expire_time=Timestamp(seconds=1_700_000_059, nanos=500_000_000),
         last_status=pb.SipStatus(code=200, reason="OK"),
         service_route=["<sip:s;lr>"],
+        path=["<sip:p;lr>"],
+        pub_gruu="sip:a@x;gr=1",
+        temp_gruu="sip:t@x;gr",
+        flows=[
+            registration_pb.Registration.Flow(
+                reg_id=2,
+                edge="<sip:e;lr>",
+                state=registration_pb.Registration.STATE_FAILED,
+                outbound=True,
+                reflexive_address="[2001:db8::1]:4",
+                expire_time=Timestamp(seconds=1_700_000_059, nanos=500_000_000),
+                last_status=pb.SipStatus(code=500, reason="No"),
+            ),
+            registration_pb.Registration.Flow(state=registration_pb.Registration.STATE_ACTIVE),
+        ],
         labels={"a": "b"},
     )
 
@@ -284,6 +318,24 @@ def test_registrations_last_whole_seconds(
     request_.aor.uri = "sip:bob@example.com"
     assert commands.register(request_)(1) == Register(
         token=1, registrar=Uri.parse("sip:example.com"), aor=values.BOB, expires=expires
+    )
+
+
+def test_a_registration_over_flows() -> None:
+    request = registration_pb.RegisterRequest(
+        registrar_uri="sip:example.com",
+        aor=pb.Address(uri="sip:bob@example.com"),
+        outbound=registration_pb.Outbound(
+            instance_id="urn:uuid:1", edges=["sip:a", "sips:b:5062;lr"]
+        ),
+    )
+    assert commands.register(request)(1) == Register(
+        token=1,
+        registrar=Uri.parse("sip:example.com"),
+        aor=values.BOB,
+        outbound=Outbound(
+            instance_id="urn:uuid:1", edges=(Uri.parse("sip:a"), Uri.parse("sips:b:5062;lr"))
+        ),
     )
 
 

@@ -271,6 +271,19 @@ CASES: list[tuple[str, Callable[[], object], list[tuple[str, str]]]] = [
     ("register contact", register(contacts=[pb.Address(uri="*")]), [
         ("contacts[0].uri", "is no URI: malformed URI"),
     ]),
+    ("register flows", register(
+        outbound=registration_pb.Outbound(instance_id="uuid:1", edges=["sip:e", "tel:1", ""]),
+        contacts=[BOB],
+        options=pb.MessageOptions(routes=["<sip:r;lr>"]),
+    ), [
+        ("outbound.instance_id", 'must be a URN such as "urn:uuid:..."'),
+        ("outbound.edges[1]", "must be a sip or sips URI"), ("outbound.edges[2]", REQUIRED),
+        ("outbound", "must not be set together with contacts"),
+        ("outbound.edges", "must not be set together with a route or next hop"),
+    ]),
+    ("register many flows", register(
+        outbound=registration_pb.Outbound(edges=["sip:e"] * 5),
+    ), [("outbound.edges", "must not have more than 4 elements")]),
     ("ping nobody", ping(uri=""), [("uri", REQUIRED)]),
     ("ping from", ping(from_address=pb.Address()), [("from_address.uri", REQUIRED)]),
     ("respond name", respond(name="calls/a"), [

@@ -166,3 +166,17 @@ def test_another_protocol_is_no_request(octets: bytes) -> None:
     with pytest.raises(ParseError) as caught:
         StreamFramer().feed(octets)
     assert caught.value.request is None
+
+
+def test_answers_to_pings_of_ours_are_no_pings_of_the_peer() -> None:
+    """RFC 5626 section 4.4.1: two single CRLFs in a row look like a ping that was cut."""
+    framer = StreamFramer()
+    for _ in range(2):
+        framer.await_pong()
+        assert framer.feed(b"\r\n") == [KeepAlive.PONG]
+    # One more is the peer's own affair, and so is what follows it.
+    assert framer.feed(b"\r\n") == [KeepAlive.PONG]
+    assert framer.feed(b"\r\n") == [KeepAlive.PING]
+    framer.await_pong()
+    assert framer.feed(b"\r\n\r\n") == [KeepAlive.PING]
+    assert framer.feed(b"\r\n" + _ONE) == [KeepAlive.PONG, _ONE]

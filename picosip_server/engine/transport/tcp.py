@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from picosip_server.engine.network import Sender
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.framing import KeepAlive, StreamFramer
+from picosip_server.sip.framing import PING, KeepAlive, StreamFramer
 
 BATCH = 16
 """Reads before other connections get their turn."""
@@ -119,6 +119,8 @@ class TcpConnection:
 
     def send(self, data: bytes, sender: Sender | None) -> None:
         """Sends now what can be sent, and the rest as the peer takes it."""
+        if data == PING:
+            self._framer.await_pong()
         self._queue.append((data, sender))
         self._queued += len(data)
         if self._queued > self._limits.queued:

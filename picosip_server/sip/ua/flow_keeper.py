@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from picosip_server.sip import stun
+from picosip_server.sip.framing import PING
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect, FlowAnswered, FlowFailed, Probe
 from picosip_server.sip.ua.user import TransactionUser
 
-PING = b"\r\n\r\n"
-"""RFC 5626 section 4.4.1: a double CRLF, answered by a single one."""
 PONG_WAIT = 10.0
 """Seconds for the pong to come."""
 STREAM_INTERVAL = (95.0, 120.0)
