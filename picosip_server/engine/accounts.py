@@ -11,8 +11,9 @@ from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import Hop, Seen
 from picosip_server.sip.ua.commands import Credentials, Invite, NextHop, Transact
 from picosip_server.sip.ua.snapshots import RegistrationSnapshot, RegistrationState
+from picosip_server.sip.ua.subscription.commands import Publish, Subscribe
 
-Sending = TypeVar("Sending", bound=Invite | Transact)
+Sending = TypeVar("Sending", bound=Invite | Transact | Subscribe | Publish)
 """What has a sender whose registration may know more."""
 
 

@@ -55,6 +55,10 @@ class EngineConfig:
     """URIs that are pinged by OPTIONS for as long as the engine runs."""
     trunk_interval: float = 30.0
     """From ping to ping."""
+    min_expires: float = 0.0
+    """The shortest subscription that is granted here."""
+    allow_events: tuple[str, ...] = ()
+    """Event packages that may be subscribed to here; empty: any."""
     accept: tuple[str, ...] = ()
     """Body types that an INVITE may carry besides application/sdp."""
     users: tuple[User, ...] = ()

@@ -81,6 +81,8 @@ class Core:
             min_se=config.min_se,
             accept=config.accept,
             descriptions=SdpDescriptions(),
+            min_expires=config.min_expires,
+            allow_events=config.allow_events,
             hears=self._hears,
         )
         self._population = Population(network, accounts, self.context, worker)
@@ -210,7 +212,7 @@ class Core:
         self._admission.draining = True
 
     def end_all(self, ended: Callable[[], None], now: float) -> None:
-        """Ends all calls and registrations; ``ended`` is called when the last one is gone."""
+        """Ends all that lives; ``ended`` is called when the last one is gone."""
         self._population.end_all(ended, now)
 
     def abandon_all(self, now: float) -> None:

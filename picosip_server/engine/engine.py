@@ -24,6 +24,7 @@ from picosip_server.engine.worker import Worker
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, FailureKind, Output
+from picosip_server.sip.ua.subscription.commands import PublicationCommand, SubscriptionCommand
 
 
 def default_workers() -> int:
@@ -82,14 +83,15 @@ class Engine:
         gate = Gate(self._config, sockets.guard)
         complaints = Complaints()
         workers = self._workers
-        for index in range(self._config.workers or default_workers()):
+        count = self._config.workers or default_workers()
+        for index in range(count):
             worker = Worker(index, self._sink)
             workers.append(worker)
             worker.core = Core(
                 self._config,
                 WorkerNetwork(sockets, worker, workers[0]),
                 worker=index,
-                workers=self._config.workers or default_workers(),
+                workers=count,
                 accounts=accounts,
                 gate=gate,
                 complaints=complaints,
@@ -117,7 +119,12 @@ class Engine:
             worker = self._workers[worker_for(call_id, count)]
         else:
             assert isinstance(
-                command, commands.CallCommand | commands.RegistrationCommand | commands.Respond
+                command,
+                commands.CallCommand
+                | commands.RegistrationCommand
+                | commands.Respond
+                | SubscriptionCommand
+                | PublicationCommand,
             )
             worker = self._workers[worker_of(command.name, count)]
         # A command on what exists, such as Hangup, has room of its own.
@@ -140,7 +147,8 @@ class Engine:
         def answer() -> None:
             calls = tuple(call for part in parts for call in part.calls)
             registrations = tuple(each for part in parts for each in part.registrations)
-            value = Snapshot(calls=calls, registrations=registrations)
+            subscriptions = tuple(each for part in parts for each in part.subscriptions)
+            value = Snapshot(calls=calls, registrations=registrations, subscriptions=subscriptions)
             self._sink([Completed(token=token, value=value)])
 
         # The workers wait for each other: the picture is of one moment. They all come to

@@ -70,6 +70,14 @@ class RandomIdentity:
         """``registrations/{node}-{worker}-{random}``."""
         return f"registrations/{self._prefix}{self._text(60)}"
 
+    def subscription_name(self) -> str:
+        """``subscriptions/{node}-{worker}-{random}``."""
+        return f"subscriptions/{self._prefix}{self._text(60)}"
+
+    def publication_name(self) -> str:
+        """``publications/{node}-{worker}-{random}``."""
+        return f"publications/{self._prefix}{self._text(60)}"
+
 
 def new_call_id() -> str:
     """A Call-ID: 128 random bits, and no host, which would tell where we are."""

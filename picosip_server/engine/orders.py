@@ -18,11 +18,22 @@ from picosip_server.sip.ua.failures import invalid, not_found
 from picosip_server.sip.ua.outgoing_request import OutgoingRequestUser, options_request
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.pending import request_key
+from picosip_server.sip.ua.publication import Publication
 from picosip_server.sip.ua.registration.user import Registration
+from picosip_server.sip.ua.subscription.commands import (
+    PublicationCommand,
+    Publish,
+    Subscribe,
+    SubscriptionCommand,
+)
+from picosip_server.sip.ua.subscription.outgoing import OutgoingSubscription
+from picosip_server.sip.ua.subscription.usage import subscription_key
 from picosip_server.sip.ua.user import TransactionUser
 from picosip_server.sip.uri import Uri
 
-Creation = commands.Invite | commands.Register | commands.Ping | commands.Transact
+Creation = (
+    commands.Invite | commands.Register | commands.Ping | commands.Transact | Subscribe | Publish
+)
 """Commands that make something new."""
 
 
@@ -62,6 +73,10 @@ class Orders:
             user, name = population.calls.get(command.name), command.name
         elif isinstance(command, commands.RegistrationCommand):
             user, name = population.registrations.get(command.name), command.name
+        elif isinstance(command, SubscriptionCommand):
+            user, name = population.routes.get(subscription_key(command.name)), command.name
+        elif isinstance(command, PublicationCommand):
+            user, name = population.publications.get(command.name), command.name
         else:
             assert isinstance(command, commands.Respond)
             user, name = population.routes.get(request_key(command.name)), command.name
@@ -102,7 +117,7 @@ class Orders:
             return
         if isinstance(command, commands.Ping):
             command = options_request(command)
-        if isinstance(command, commands.Invite | commands.Transact):
+        if isinstance(command, commands.Invite | commands.Transact | Subscribe | Publish):
             command = self._accounts.complete(command)
         field, target = _target(command)
         options = command.options
@@ -120,6 +135,10 @@ class Orders:
             self._call(command, now, call_id)
         elif isinstance(command, commands.Register):
             self._register(command, now, call_id)
+        elif isinstance(command, Subscribe):
+            self._subscribe(command, now, call_id)
+        elif isinstance(command, Publish):
+            self._publish(command, now, call_id)
         else:
             request = OutgoingRequestUser(self._context, command, call_id=call_id)
             request.aor = command.from_address.uri.aor
@@ -160,8 +179,24 @@ class Orders:
         self._accounts.put(register.aor.uri.aor, account)
         self._population.run(registration, registration.start(now), now)
 
+    def _subscribe(self, subscribe: Subscribe, now: float, call_id: str) -> None:
+        name = self._identity.subscription_name()
+        subscription = OutgoingSubscription(name, self._context, subscribe, call_id=call_id)
+        subscription.aor = subscribe.from_address.uri.aor
+        self._population.subscribers[name] = subscription
+        self._population.run(subscription, subscription.start(now), now)
 
-def _target(command: commands.Invite | commands.Register | commands.Transact) -> tuple[str, Uri]:
+    def _publish(self, publish: Publish, now: float, call_id: str) -> None:
+        name = self._identity.publication_name()
+        publication = Publication(name, self._context, publish, call_id=call_id)
+        publication.aor = publish.from_address.uri.aor
+        self._population.publications[name] = publication
+        self._population.run(publication, publication.start(now), now)
+
+
+def _target(
+    command: commands.Invite | commands.Register | commands.Transact | Subscribe | Publish,
+) -> tuple[str, Uri]:
     """Where a command's message is to arrive in the end, and the field that says so."""
     if isinstance(command, commands.Invite):
         if command.request_uri is not None:
@@ -169,5 +204,7 @@ def _target(command: commands.Invite | commands.Register | commands.Transact) ->
         return "to_address.uri", command.to_address.uri
     if isinstance(command, commands.Register):
         return "registrar_uri", command.registrar
+    if isinstance(command, Subscribe | Publish):
+        return "uri", command.uri
     # The one RPC for a MESSAGE has no other address.
     return ("to_address.uri" if command.method == "MESSAGE" else "uri"), command.uri

@@ -32,9 +32,21 @@ from picosip_server.sip.ua.effects import (
 from picosip_server.sip.ua.events import RegistrationChanged
 from picosip_server.sip.ua.keys import is_transaction
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
+from picosip_server.sip.ua.publication import Publication
 from picosip_server.sip.ua.registration.user import Registration
 from picosip_server.sip.ua.snapshots import RegistrationState
+from picosip_server.sip.ua.subscription.events import (
+    NotificationReceived,
+    SubscriptionChanged,
+    SubscriptionSnapshot,
+)
+from picosip_server.sip.ua.subscription.header import SubscriptionState
+from picosip_server.sip.ua.subscription.incoming import IncomingSubscription
+from picosip_server.sip.ua.subscription.outgoing import OutgoingSubscription
 from picosip_server.sip.ua.user import TransactionUser
+
+Standing = Registration | OutgoingSubscription | IncomingSubscription | Publication
+"""What stands for a time and is ended with the server, calls apart."""
 
 
 class Population:
@@ -48,6 +60,10 @@ class Population:
         self.calls: dict[str, Call] = {}
         self.registrations: dict[str, Registration] = {}
         self.flows = Flows(context)
+        self.subscribers: dict[str, OutgoingSubscription | IncomingSubscription] = {}
+        self.publications: dict[str, Publication] = {}
+        self.subscriptions: dict[str, SubscriptionSnapshot] = {}
+        """Each as last told of, those inside calls included."""
         self.timers = TimerQueue()
         self.counters: dict[str, int] = defaultdict(int)
         self.outbox: list[Output] = []
@@ -119,7 +135,17 @@ class Population:
                 self._accounts.drop(aor, registration.name)
             else:
                 self._accounts.learn(aor, registration)
+        elif isinstance(output, Occurred) and isinstance(
+            output.event, SubscriptionChanged | NotificationReceived
+        ):
+            self._note(output.event.subscription)
         self.outbox.append(output)
+
+    def _note(self, subscription: SubscriptionSnapshot) -> None:
+        if subscription.state is SubscriptionState.TERMINATED:
+            self.subscriptions.pop(subscription.name, None)
+        else:
+            self.subscriptions[subscription.name] = subscription
 
     # Flows that are kept alive (RFC 5626 section 4.4).
 
@@ -197,14 +223,18 @@ class Population:
             self.calls.pop(user.name, None)
         elif isinstance(user, Registration):
             self.registrations.pop(user.name, None)
+        elif isinstance(user, OutgoingSubscription | IncomingSubscription):
+            self.subscribers.pop(user.name, None)
+        elif isinstance(user, Publication):
+            self.publications.pop(user.name, None)
         else:
             return
         self._check_ended()
 
     def end_all(self, ended: Callable[[], None], now: float) -> None:
-        """Ends all calls and registrations; ``ended`` is called when the last one is gone."""
-        for registration in list(self.registrations.values()):
-            self.run(registration, registration.shut_down(now), now)
+        """Ends all that lives; ``ended`` is called when the last one is gone."""
+        for standing in self._standing():
+            self.run(standing, standing.shut_down(now), now)
         for call in list(self.calls.values()):
             self.run(call, call.shut_down(now), now)
         self._waiting_for_end.append(ended)
@@ -212,13 +242,24 @@ class Population:
 
     def abandon_all(self, now: float) -> None:
         """Ends what is left at once: nobody answers, and the server goes."""
-        for registration in list(self.registrations.values()):
-            self.run(registration, registration.abandon(now), now)
+        for standing in self._standing():
+            self.run(standing, standing.abandon(now), now)
         for call in list(self.calls.values()):
             self.run(call, call.abandon(now), now)
 
+    def _standing(self) -> list[Standing]:
+        return [
+            *self.registrations.values(),
+            *self.subscribers.values(),
+            *self.publications.values(),
+        ]
+
+    @property
+    def _lives(self) -> bool:
+        return bool(self.calls or self.registrations or self.subscribers or self.publications)
+
     def _check_ended(self) -> None:
-        if not self.calls and not self.registrations:
+        if not self._lives:
             waiting, self._waiting_for_end = self._waiting_for_end, []
             for ended in waiting:
                 ended()
@@ -230,6 +271,7 @@ class Population:
         return Snapshot(
             calls=tuple(call.snapshot() for call in self.calls.values()),
             registrations=tuple(each.snapshot() for each in self.registrations.values()),
+            subscriptions=tuple(self.subscriptions.values()),
         )
 
     def stats(self) -> EngineStats:
@@ -241,6 +283,8 @@ class Population:
         return EngineStats(
             active_calls=len(self.calls),
             active_registrations=len(self.registrations),
+            active_subscriptions=len(self.subscriptions),
+            active_publications=len(self.publications),
             active_transactions=sum(map(is_transaction, list(self.routes))),
             calls_by_state=dict(by_state),
             counters=dict(self.counters),
@@ -249,4 +293,4 @@ class Population:
     @property
     def idle(self) -> bool:
         """Whether nothing at all is left: no user, no routing key, no timer that matters."""
-        return not (self.calls or self.registrations or self.routes) and self.timers.idle
+        return not (self._lives or self.routes) and self.timers.idle

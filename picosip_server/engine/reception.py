@@ -30,6 +30,9 @@ from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.incoming_request import IncomingRequestUser
 from picosip_server.sip.ua.inspect import Refusal
 from picosip_server.sip.ua.keys import dialog_key, merge_key, response_key, server_key
+from picosip_server.sip.ua.subscription.incoming import IncomingSubscription
+from picosip_server.sip.ua.subscription.outgoing import OutgoingSubscription
+from picosip_server.sip.ua.subscription.screening import allow_events, refuse_subscribe
 
 
 class Reception:
@@ -153,7 +156,7 @@ class Reception:
     ) -> None:
         call = self._population.routes.get(dialog_key(request.call_id, request.to.tag))
         self._population.trace(request, data, source, call, now)
-        if isinstance(call, Call):
+        if isinstance(call, Call | OutgoingSubscription | IncomingSubscription):
             refusal = self._counted(self._gate.check_inside(request, call, source, now))
             if refusal is not None:
                 self._refuse(request, hop, refusal, now)
@@ -189,12 +192,13 @@ class Reception:
             self.faulty(ParseError(str(error), error.status, request=request), source, now)
             return
         if refusal is None and not claimed and method != "INVITE":
-            refusal = Refusal(200, tuple(inspect.option_answer(self._accept)))
+            answer = (*inspect.option_answer(self._accept), *allow_events(self._context))
+            refusal = Refusal(200, answer)
         if refusal is not None:
             self._population.trace(request, data, source, None, now)
             self._refuse(request, hop, refusal, now)
             return
-        user: IncomingCall | IncomingRequestUser
+        user: IncomingCall | IncomingRequestUser | IncomingSubscription
         # RFC 5627 section 4.4.1: the contact given is that of the address called.
         aor = request.to.uri.aor
         hop = self._population.dress(hop, aor)
@@ -214,6 +218,12 @@ class Reception:
             self._population.calls[name] = user
             user.start(now)
             effects = user.flush()
+        elif method == "SUBSCRIBE":
+            name = self._identity.subscription_name()
+            user = IncomingSubscription(name, self._context, request, hop)
+            user.aor = aor
+            self._population.subscribers[name] = user
+            effects = user.start(request, hop, now)
         else:
             user = IncomingRequestUser(self._context)
             effects = user.hand_over(request, hop, now)
@@ -230,6 +240,8 @@ class Reception:
             refusal = inspect.refuse_invite(request, self._accept)
             refusal = refusal or inspect.refuse_interval(request, self._context.min_se)
             refusal = refusal or self._refuse_replacing(request)
+        if refusal is None and request.method == "SUBSCRIBE":
+            refusal = refuse_subscribe(request, self._context, claimed)
         return refusal
 
     def _replaced(self, request: Request) -> Call | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from picosip_server.sip.ua.snapshots import CallSnapshot, RegistrationSnapshot
+from picosip_server.sip.ua.subscription.events import SubscriptionSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,3 +14,4 @@ class Snapshot:
 
     calls: tuple[CallSnapshot, ...] = ()
     registrations: tuple[RegistrationSnapshot, ...] = ()
+    subscriptions: tuple[SubscriptionSnapshot, ...] = ()

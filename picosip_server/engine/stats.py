@@ -12,6 +12,8 @@ class EngineStats:
 
     active_calls: int = 0
     active_registrations: int = 0
+    active_subscriptions: int = 0
+    active_publications: int = 0
     active_transactions: int = 0
     calls_by_state: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
@@ -21,23 +23,22 @@ class EngineStats:
     @staticmethod
     def total(parts: Iterable[EngineStats]) -> EngineStats:
         """The sum over the workers."""
-        calls = registrations = transactions = 0
+        parts = list(parts)
         by_state: dict[str, int] = {}
         counters: dict[str, int] = {}
         trunks: dict[str, bool] = {}
         for part in parts:
-            calls += part.active_calls
-            registrations += part.active_registrations
-            transactions += part.active_transactions
             for state, number in part.calls_by_state.items():
                 by_state[state] = by_state.get(state, 0) + number
             for name, number in part.counters.items():
                 counters[name] = counters.get(name, 0) + number
             trunks |= part.trunks
         return EngineStats(
-            active_calls=calls,
-            active_registrations=registrations,
-            active_transactions=transactions,
+            active_calls=sum(part.active_calls for part in parts),
+            active_registrations=sum(part.active_registrations for part in parts),
+            active_subscriptions=sum(part.active_subscriptions for part in parts),
+            active_publications=sum(part.active_publications for part in parts),
+            active_transactions=sum(part.active_transactions for part in parts),
             calls_by_state=by_state,
             counters=counters,
             trunks=trunks,

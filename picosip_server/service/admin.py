@@ -53,6 +53,7 @@ class AdminService(pb_grpc.AdminServiceServicer):
         return pb.GetStatsResponse(
             active_calls=stats.active_calls,
             active_registrations=stats.active_registrations,
+            active_subscriptions=stats.active_subscriptions,
             active_transactions=stats.active_transactions,
             event_streams=len(self._backend.streams),
             counters=stats.counters,

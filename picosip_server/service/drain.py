@@ -69,23 +69,32 @@ class Drain:
                 break
             await asyncio.sleep(min(left, _LOOK_EVERY))
         stats = bridge.engine.stats()
-        if stats.active_calls or stats.active_registrations:
+        if _left(stats):
             await self._end(stats)
         self._backend.streams.end_all(errors.draining())
         self._tracer.end_all(errors.draining())
         _log.info("drained")
 
     async def _end(self, stats: EngineStats) -> None:
-        _log.info("ending", calls=stats.active_calls, registrations=stats.active_registrations)
+        _log.info("ending", **_left(stats))
         bridge = self._backend.bridge
         ending = asyncio.create_task(bridge.end_all_calls())
         await asyncio.wait((ending,), timeout=_ENDING_TAKES)
         if not ending.done():
-            left = bridge.engine.stats()
             _log.warning(
                 "far ends do not answer: what is left ends without them",
-                calls=left.active_calls,
-                registrations=left.active_registrations,
+                **_left(bridge.engine.stats()),
             )
             bridge.engine.abandon_all()
         await ending
+
+
+def _left(stats: EngineStats) -> dict[str, int]:
+    """How many of each kind still live; those of which there are none are left out."""
+    left = {
+        "calls": stats.active_calls,
+        "registrations": stats.active_registrations,
+        "subscriptions": stats.active_subscriptions,
+        "publications": stats.active_publications,
+    }
+    return {kind: number for kind, number in left.items() if number}

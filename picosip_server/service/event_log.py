@@ -16,6 +16,7 @@ from picosip_server.service.clock import Clock
 from picosip_server.service.convert import events as convert, values
 from picosip_server.sip.message import Message
 from picosip_server.sip.ua.events import Event, IncomingRequest, IncomingRequestClosed
+from picosip_server.sip.ua.subscription.events import SubscriptionChanged
 
 _NO_LABELS: Mapping[str, str] = {}
 _REMEMBERED_REQUESTS = 10_000
@@ -146,4 +147,6 @@ class EventLog:
             return event.method
         if isinstance(event, IncomingRequestClosed):
             return self._methods.pop(event.name, "")
+        if isinstance(event, SubscriptionChanged) and event.request is not None:
+            return "SUBSCRIBE"
         return ""

@@ -16,6 +16,7 @@ from picosip_server.service.filters import ALL_METHODS, StreamFilter
 from picosip_server.service.streams import EventStream, start_position
 from picosip_server.service.validate import Check
 from picosip_server.sip.ua.snapshots import CallSnapshot, RegistrationSnapshot
+from picosip_server.sip.ua.subscription.events import SubscriptionSnapshot
 
 SERVICE_NAME = "picosip.v1.EventService"
 _MOST_RESOURCES = 10_000
@@ -82,7 +83,11 @@ class EventService:
     def _encoded(self, value: Snapshot, wanted: StreamFilter, revision: int) -> Iterator[bytes]:
         clock = self._backend.clock
         now = clock.now()
-        live: tuple[CallSnapshot | RegistrationSnapshot, ...] = value.calls + value.registrations
+        live: tuple[CallSnapshot | RegistrationSnapshot | SubscriptionSnapshot, ...] = (
+            *value.calls,
+            *value.registrations,
+            *value.subscriptions,
+        )
         for resource in live:
             if wanted.match(resource.name, resource.labels):
                 yield convert.snapshot(resource, revision, now, clock).SerializeToString()

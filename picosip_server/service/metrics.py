@@ -134,6 +134,8 @@ class _Figures(Collector):
         for name, text, value in (
             ("picosip_active_calls", "Calls that have not ended.", stats.active_calls),
             ("picosip_active_registrations", "Registrations kept.", stats.active_registrations),
+            ("picosip_active_subscriptions", "Subscriptions.", stats.active_subscriptions),
+            ("picosip_active_publications", "Publications kept.", stats.active_publications),
             ("picosip_active_transactions", "SIP transactions.", stats.active_transactions),
             ("picosip_event_streams", "Open Events streams.", self._event_streams()),
             (

@@ -181,7 +181,9 @@ class Server:
             RegistrationService(backend), server
         )
         request_grpc.add_RequestServiceServicer_to_server(RequestService(backend), server)
-        subscription_grpc.add_SubscriptionServiceServicer_to_server(SubscriptionService(), server)
+        subscription_grpc.add_SubscriptionServiceServicer_to_server(
+            SubscriptionService(backend), server
+        )
         admin_grpc.add_AdminServiceServicer_to_server(admin, server)
         server.add_generic_rpc_handlers((EventService(backend).handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

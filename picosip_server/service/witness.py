@@ -18,6 +18,7 @@ from picosip_server.sip.ua.events import (
     RegistrationChanged,
 )
 from picosip_server.sip.ua.snapshots import CallSnapshot
+from picosip_server.sip.ua.subscription.events import PublicationChanged, SubscriptionChanged
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +56,23 @@ class Witness:
                     aor=_who(registration.aor),
                     registrar=clean(registration.registrar),
                     status=registration.last_status or None,
+                )
+            case SubscriptionChanged(subscription=subscription):
+                _log.info(
+                    "subscription changed",
+                    subscription=event.resource,
+                    role=subscription.role.name.lower(),
+                    state=subscription.state.name.lower(),
+                    package=clean(subscription.event),
+                    remote=_who(subscription.remote),
+                    reason=clean(subscription.reason) or None,
+                )
+            case PublicationChanged():
+                _log.info(
+                    "publication changed",
+                    publication=event.resource,
+                    ended=event.ended,
+                    detail=clean(event.detail) or None,
                 )
 
     def _began(self, what: str, event: Event, call: CallSnapshot) -> None:

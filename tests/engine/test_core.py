@@ -32,6 +32,9 @@ def tagged(response: Response) -> str:
         # 8.2.1: known and unknown methods.
         (octets("REGISTER"), 405, ALLOW),
         (octets("MESSAGE"), 405, ("Allow", inspect.ALLOW.replace(", MESSAGE", ""))),
+        # RFC 6665 4.2.1.1 and 4.1.3: no such event, no such subscription.
+        (octets("SUBSCRIBE", "Event: presence"), 489, None),
+        (octets("NOTIFY", "Event: presence"), 481, None),
         (octets("NEWMETHOD"), 501, ALLOW),
         # 8.2.2.1
         (octets("INVITE", uri="http://example.com"), 416, None),

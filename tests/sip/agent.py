@@ -63,6 +63,12 @@ class Numbered:
     def request_name(self) -> str:
         return self._next("requests/")
 
+    def subscription_name(self) -> str:
+        return self._next("subscriptions/")
+
+    def call_id(self) -> str:
+        return self._next("call-id")
+
 
 @dataclass(frozen=True)
 class Sent:

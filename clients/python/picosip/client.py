@@ -12,7 +12,7 @@ from typing import Any, Concatenate, Self
 import grpc
 from google.protobuf.message import Message
 
-from picosip import _admin, _calls, _channel, _registrations, _requests
+from picosip import _admin, _calls, _channel, _registrations, _requests, _subscriptions
 from picosip._position import Position
 from picosip._retry import Attempts
 from picosip._rpc import P, Request, Response, Result, Rpc, describe, turn_page
@@ -115,6 +115,15 @@ class Client:
     send_message = _method(_requests.send_message)
     transact = _method(_requests.transact)
     respond = _method(_requests.respond)
+
+    subscribe = _method(_subscriptions.subscribe)
+    unsubscribe = _method(_subscriptions.unsubscribe)
+    accept_subscription = _method(_subscriptions.accept_subscription)
+    reject_subscription = _method(_subscriptions.reject_subscription)
+    notify = _method(_subscriptions.notify)
+    publish = _method(_subscriptions.publish)
+    republish = _method(_subscriptions.republish)
+    unpublish = _method(_subscriptions.unpublish)
 
     server_info = _method(_admin.server_info)
     stats = _method(_admin.stats)

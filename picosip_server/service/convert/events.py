@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from picosip.v1 import event_service_pb2 as pb
 from picosip_server.service.clock import Clock
-from picosip_server.service.convert import descriptions, resources, values
+from picosip_server.service.convert import descriptions, resources, subscriptions, values
 from picosip_server.service.convert.values import clean
 from picosip_server.sip.ua import events
 from picosip_server.sip.ua.snapshots import CallSnapshot, RegistrationSnapshot
+from picosip_server.sip.ua.subscription.events import (
+    NotificationReceived,
+    PublicationChanged,
+    SubscriptionChanged,
+    SubscriptionSnapshot,
+)
 
 
 def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
@@ -68,13 +74,27 @@ def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
             )
         case events.CallRedirected():
             result.call_redirected.CopyFrom(_redirected(value))
+        case SubscriptionChanged():
+            result.subscription_changed.CopyFrom(subscriptions.changed(value, clock))
+        case NotificationReceived():
+            result.notification_received.CopyFrom(
+                pb.NotificationReceived(
+                    subscription=subscriptions.subscription(value.subscription, clock),
+                    body=values.body(value.body),
+                )
+            )
+        case PublicationChanged():
+            result.publication_changed.CopyFrom(subscriptions.publication_changed(value, clock))
         case _:
             raise TypeError(f"no event of the API for {type(value).__name__}")
     return result
 
 
 def snapshot(
-    value: CallSnapshot | RegistrationSnapshot, revision: int, at: float, clock: Clock
+    value: CallSnapshot | RegistrationSnapshot | SubscriptionSnapshot,
+    revision: int,
+    at: float,
+    clock: Clock,
 ) -> pb.Event:
     """A live resource as it stood at ``at``, when the log was at ``revision``."""
     result = pb.Event(
@@ -82,6 +102,8 @@ def snapshot(
     )
     if isinstance(value, CallSnapshot):
         result.snapshot.call.CopyFrom(resources.call(value, clock))
+    elif isinstance(value, SubscriptionSnapshot):
+        result.snapshot.subscription.CopyFrom(subscriptions.subscription(value, clock))
     else:
         result.snapshot.registration.CopyFrom(resources.registration(value, clock))
     return result

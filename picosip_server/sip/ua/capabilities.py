@@ -8,11 +8,11 @@ from picosip_server.sip.headers import canonical
 
 METHODS: tuple[str, ...] = (
     *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK"),
-    *("UPDATE", "INFO", "MESSAGE", "REFER", "NOTIFY"),
+    *("UPDATE", "INFO", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY"),
 )
 """Methods that the stack takes by itself or for calls."""
 
-KNOWN_METHODS: frozenset[str] = frozenset((*METHODS, "REGISTER", "SUBSCRIBE", "PUBLISH"))
+KNOWN_METHODS: frozenset[str] = frozenset((*METHODS, "REGISTER", "PUBLISH"))
 """Methods of the IANA registry: one that is not taken gets 405; any other 501 (section 8.2.1)."""
 
 OPTION_TAGS: tuple[str, ...] = ("100rel", "timer", "199", "replaces", "norefersub")

@@ -35,6 +35,12 @@ class Identity(Protocol):
     def request_name(self) -> str:
         """A resource name ``requests/{request}``."""
 
+    def subscription_name(self) -> str:
+        """A resource name ``subscriptions/{subscription}``."""
+
+    def call_id(self) -> str:
+        """A Call-ID for a dialog that does not follow from a command."""
+
 
 class Descriptions(Protocol):
     """What the stack does with session descriptions by itself: to a call they are opaque.
@@ -108,5 +114,9 @@ class Context:
     learns_contact: bool = True
     """Whether the address beyond a NAT is registered where one is found (RFC 3581)."""
     pacing: Pacing = field(default_factory=Pacing)
+    min_expires: float = 0.0
+    """The shortest subscription that is granted; shorter ones get 423 (RFC 6665 4.2.1.1)."""
+    allow_events: tuple[str, ...] = ()
+    """Event packages that may be subscribed to here; empty: any."""
     hears: Callable[[str, Mapping[str, str]], bool] = nobody
     """Whether an application listens to a resource with these labels."""

@@ -69,9 +69,9 @@ def refuse_uri(request: Request) -> Refusal | None:
 def refuse_method(request: Request, claimed: bool) -> Refusal | None:
     """Section 8.2.1: 405 for a known method that is not taken here, 501 for an unknown one."""
     method = request.method
-    if claimed or method in ("INVITE", "OPTIONS"):
+    if claimed or method in ("INVITE", "OPTIONS", "SUBSCRIBE"):
         return None
-    if method in ("BYE", "PRACK", "UPDATE", "INFO"):
+    if method in ("NOTIFY", "BYE", "PRACK", "UPDATE", "INFO"):
         # They belong to dialogs, and this one names none (12.2.2, RFC 6086 section 4.2.1).
         return Refusal(481)
     allowed = ", ".join(each for each in METHODS if each != method)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, RemoteProtocolError
 from picosip_server.sip.message import Request, Response
+from picosip_server.sip.timers import Timers
 from picosip_server.sip.ua.bodies import body_of
 from picosip_server.sip.ua.commands import Body, Respond
 from picosip_server.sip.ua.events import IncomingRequest, IncomingRequestClosed
@@ -94,7 +95,9 @@ class Pendings:
         user.alarm(self.ALARM_PREFIX + name, respond_by)
         if request.method != "INVITE":
             # RFC 4320 section 4.1: 100 once the client's timer E would have reached T2.
-            user.alarm(self.ALARM_PREFIX + "trying " + name, now + self._until_trying())
+            user.alarm(
+                self.ALARM_PREFIX + "trying " + name, now + until_trying(user.context.timers)
+            )
         user.emit(
             IncomingRequest(
                 resource=call or name,
@@ -217,13 +220,14 @@ class Pendings:
             self._user.disarm(self.ALARM_PREFIX + name, self.ALARM_PREFIX + "trying " + name)
         return pending
 
-    def _until_trying(self) -> float:
-        timers = self._user.context.timers
-        interval, total = timers.t1, 0.0
-        while interval < timers.t2:
-            total += interval
-            interval *= 2
-        return total
+
+def until_trying(timers: Timers) -> float:
+    """Seconds after which the client's timer E has reached T2 (RFC 4320 section 4.1)."""
+    interval, total = timers.t1, 0.0
+    while interval < timers.t2:
+        total += interval
+        interval *= 2
+    return total
 
 
 def _address(request: Request, name: str) -> Address | None:

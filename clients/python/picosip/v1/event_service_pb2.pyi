@@ -97,7 +97,8 @@ class EventFilter(_message.Message):
     def handle_methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Out-of-dialog requests of these methods are handed to this stream as
         IncomingRequest ("REGISTER", "MESSAGE", "OPTIONS"...; "*" for all). What no
-        stream claims, the stack answers itself. Incoming calls need no claim.
+        stream claims, the stack answers itself. Incoming calls need no claim. A
+        SUBSCRIBE comes as SubscriptionChanged with its `request` set.
         """
 
     def __init__(
@@ -228,6 +229,7 @@ class Event(_message.Message):
     INCOMING_REQUEST_CLOSED_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_CHANGED_FIELD_NUMBER: _builtins.int
     NOTIFICATION_RECEIVED_FIELD_NUMBER: _builtins.int
+    PUBLICATION_CHANGED_FIELD_NUMBER: _builtins.int
     SERVER_DRAINING_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     resource: _builtins.str
@@ -281,6 +283,8 @@ class Event(_message.Message):
     @_builtins.property
     def notification_received(self) -> Global___NotificationReceived: ...
     @_builtins.property
+    def publication_changed(self) -> Global___PublicationChanged: ...
+    @_builtins.property
     def server_draining(self) -> Global___ServerDraining: ...
     def __init__(
         self,
@@ -308,13 +312,14 @@ class Event(_message.Message):
         incoming_request_closed: Global___IncomingRequestClosed | None = ...,
         subscription_changed: Global___SubscriptionChanged | None = ...,
         notification_received: Global___NotificationReceived | None = ...,
+        publication_changed: Global___PublicationChanged | None = ...,
         server_draining: Global___ServerDraining | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["call_answered", b"call_answered", "call_confirmed", b"call_confirmed", "call_created", b"call_created", "call_ended", b"call_ended", "call_forked", b"call_forked", "call_held", b"call_held", "call_modified", b"call_modified", "call_progressed", b"call_progressed", "call_received", b"call_received", "call_redirected", b"call_redirected", "dtmf_received", b"dtmf_received", "incoming_request", b"incoming_request", "incoming_request_closed", b"incoming_request_closed", "kind", b"kind", "message", b"message", "notification_received", b"notification_received", "registration_changed", b"registration_changed", "server_draining", b"server_draining", "snapshot", b"snapshot", "subscription_changed", b"subscription_changed", "time", b"time", "transfer_progressed", b"transfer_progressed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call_answered", b"call_answered", "call_confirmed", b"call_confirmed", "call_created", b"call_created", "call_ended", b"call_ended", "call_forked", b"call_forked", "call_held", b"call_held", "call_modified", b"call_modified", "call_progressed", b"call_progressed", "call_received", b"call_received", "call_redirected", b"call_redirected", "dtmf_received", b"dtmf_received", "incoming_request", b"incoming_request", "incoming_request_closed", b"incoming_request_closed", "kind", b"kind", "message", b"message", "notification_received", b"notification_received", "publication_changed", b"publication_changed", "registration_changed", b"registration_changed", "server_draining", b"server_draining", "snapshot", b"snapshot", "subscription_changed", b"subscription_changed", "time", b"time", "transfer_progressed", b"transfer_progressed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_answered", b"call_answered", "call_confirmed", b"call_confirmed", "call_created", b"call_created", "call_ended", b"call_ended", "call_forked", b"call_forked", "call_held", b"call_held", "call_modified", b"call_modified", "call_progressed", b"call_progressed", "call_received", b"call_received", "call_redirected", b"call_redirected", "dtmf_received", b"dtmf_received", "incoming_request", b"incoming_request", "incoming_request_closed", b"incoming_request_closed", "kind", b"kind", "labels", b"labels", "message", b"message", "notification_received", b"notification_received", "registration_changed", b"registration_changed", "resource", b"resource", "revision", b"revision", "server_draining", b"server_draining", "snapshot", b"snapshot", "subscription_changed", b"subscription_changed", "time", b"time", "transfer_progressed", b"transfer_progressed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_answered", b"call_answered", "call_confirmed", b"call_confirmed", "call_created", b"call_created", "call_ended", b"call_ended", "call_forked", b"call_forked", "call_held", b"call_held", "call_modified", b"call_modified", "call_progressed", b"call_progressed", "call_received", b"call_received", "call_redirected", b"call_redirected", "dtmf_received", b"dtmf_received", "incoming_request", b"incoming_request", "incoming_request_closed", b"incoming_request_closed", "kind", b"kind", "labels", b"labels", "message", b"message", "notification_received", b"notification_received", "publication_changed", b"publication_changed", "registration_changed", b"registration_changed", "resource", b"resource", "revision", b"revision", "server_draining", b"server_draining", "snapshot", b"snapshot", "subscription_changed", b"subscription_changed", "time", b"time", "transfer_progressed", b"transfer_progressed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["snapshot", "registration_changed", "call_created", "call_received", "call_progressed", "call_forked", "call_answered", "call_confirmed", "call_modified", "call_held", "call_redirected", "call_ended", "transfer_progressed", "dtmf_received", "incoming_request", "incoming_request_closed", "subscription_changed", "notification_received", "server_draining"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["snapshot", "registration_changed", "call_created", "call_received", "call_progressed", "call_forked", "call_answered", "call_confirmed", "call_modified", "call_held", "call_redirected", "call_ended", "transfer_progressed", "dtmf_received", "incoming_request", "incoming_request_closed", "subscription_changed", "notification_received", "publication_changed", "server_draining"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -768,20 +773,67 @@ class SubscriptionChanged(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subscription(self) -> _subscription_service_pb2.Subscription: ...
+    @_builtins.property
+    def request(self) -> Global___IncomingSubscribe:
+        """Set where a SUBSCRIBE came in that wants AcceptSubscription or
+        RejectSubscription. Only streams that claim SUBSCRIBE in handle_methods, and
+        observers, see it.
+        """
+
     def __init__(
         self,
         *,
         subscription: _subscription_service_pb2.Subscription | None = ...,
+        request: Global___IncomingSubscribe | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subscription", b"subscription"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "subscription", b"subscription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubscriptionChanged: _TypeAlias = SubscriptionChanged  # noqa: Y015
+
+@_typing.final
+class IncomingSubscribe(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
+    RESPOND_BY_FIELD_NUMBER: _builtins.int
+    AUTHENTICATED_USER_FIELD_NUMBER: _builtins.int
+    authenticated_user: _builtins.str
+    """Set where the server itself has checked digest credentials."""
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[_sip_pb2.Header]: ...
+    @_builtins.property
+    def body(self) -> _sip_pb2.Body: ...
+    @_builtins.property
+    def expires(self) -> _duration_pb2.Duration:
+        """What the subscriber asks for; zero: the state once."""
+
+    @_builtins.property
+    def respond_by(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        headers: _abc.Iterable[_sip_pb2.Header] | None = ...,
+        body: _sip_pb2.Body | None = ...,
+        expires: _duration_pb2.Duration | None = ...,
+        respond_by: _timestamp_pb2.Timestamp | None = ...,
+        authenticated_user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "expires", b"expires", "respond_by", b"respond_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated_user", b"authenticated_user", "body", b"body", "expires", b"expires", "headers", b"headers", "respond_by", b"respond_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncomingSubscribe: _TypeAlias = IncomingSubscribe  # noqa: Y015
 
 @_typing.final
 class NotificationReceived(_message.Message):
@@ -806,6 +858,45 @@ class NotificationReceived(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NotificationReceived: _TypeAlias = NotificationReceived  # noqa: Y015
+
+@_typing.final
+class PublicationChanged(_message.Message):
+    """A refresh of a publication came to nothing, or works again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    detail: _builtins.str
+    """What went wrong; empty where it works again."""
+    ended: _builtins.bool
+    """The stack gave up: publish anew."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def status(self) -> _sip_pb2.SipStatus:
+        """Of the response; absent where there was none."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        status: _sip_pb2.SipStatus | None = ...,
+        detail: _builtins.str = ...,
+        ended: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "ended", b"ended", "expire_time", b"expire_time", "name", b"name", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublicationChanged: _TypeAlias = PublicationChanged  # noqa: Y015
 
 @_typing.final
 class ServerDraining(_message.Message):

@@ -161,12 +161,17 @@ class SubscribeRequest(_message.Message):
     request_id: _builtins.str
     uri: _builtins.str
     event: _builtins.str
+    """An event package, with an id parameter if need be: "presence", "dialog;id=2"."""
     @_builtins.property
     def from_address(self) -> _sip_pb2.Address: ...
     @_builtins.property
-    def expires(self) -> _duration_pb2.Duration: ...
+    def expires(self) -> _duration_pb2.Duration:
+        """Absent: 3600 s. Zero asks for the state once."""
+
     @_builtins.property
-    def accept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def accept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Body types taken in a NOTIFY; empty: what the package says."""
+
     @_builtins.property
     def body(self) -> _sip_pb2.Body: ...
     @_builtins.property
@@ -266,10 +271,15 @@ class AcceptSubscriptionRequest(_message.Message):
     request_id: _builtins.str
     name: _builtins.str
     state: Global___Subscription.State.ValueType
+    """ACTIVE unless PENDING."""
     @_builtins.property
-    def expires(self) -> _duration_pb2.Duration: ...
+    def expires(self) -> _duration_pb2.Duration:
+        """The longest that is granted, also at each refresh. Absent: what is asked for."""
+
     @_builtins.property
-    def body(self) -> _sip_pb2.Body: ...
+    def body(self) -> _sip_pb2.Body:
+        """The state, in the NOTIFY that follows at once."""
+
     def __init__(
         self,
         *,
@@ -365,9 +375,13 @@ class NotifyRequest(_message.Message):
     request_id: _builtins.str
     name: _builtins.str
     state: Global___Subscription.State.ValueType
+    """Absent: as it is. TERMINATED ends the subscription."""
     reason: _builtins.str
+    """Why it is TERMINATED (RFC 6665 section 4.1.3); empty: "noresource"."""
     @_builtins.property
-    def body(self) -> _sip_pb2.Body: ...
+    def body(self) -> _sip_pb2.Body:
+        """The whole state: the stack sends it again to who refreshes."""
+
     @_builtins.property
     def options(self) -> _sip_pb2.MessageOptions: ...
     def __init__(
@@ -424,9 +438,13 @@ class PublishRequest(_message.Message):
     @_builtins.property
     def from_address(self) -> _sip_pb2.Address: ...
     @_builtins.property
-    def expires(self) -> _duration_pb2.Duration: ...
+    def expires(self) -> _duration_pb2.Duration:
+        """Absent: 3600 s, or as before."""
+
     @_builtins.property
-    def body(self) -> _sip_pb2.Body: ...
+    def body(self) -> _sip_pb2.Body:
+        """Required at first; absent in a modification: the state stays."""
+
     @_builtins.property
     def credentials(self) -> _containers.RepeatedCompositeFieldContainer[_sip_pb2.Credentials]: ...
     @_builtins.property

@@ -1,0 +1,1 @@
+"""Event subscriptions: RFC 6665."""
