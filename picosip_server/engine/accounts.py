@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeVar
 
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import ParseError
+from picosip_server.sip.headers import Headers
 from picosip_server.sip.hop import Hop, Seen
 from picosip_server.sip.ua.commands import Credentials, Invite, NextHop, Transact
 from picosip_server.sip.ua.snapshots import RegistrationSnapshot, RegistrationState
@@ -28,7 +30,8 @@ class Account:
     next_hop: NextHop | None = None
     service_route: tuple[str, ...] = ()
     """RFC 3608."""
-    gruu: str = ""
+    pub_gruu: str = ""
+    temp_gruu: str = ""
     """RFC 5627; empty: the registrar made none."""
     flows: tuple[Hop, ...] = ()
     """By which requests come back, the best one first (RFC 5626)."""
@@ -54,7 +57,15 @@ class Account:
     def supported(self) -> str:
         """Option tags that requests of this account show (RFC 5626 4.3, RFC 5627 4.4)."""
         tags = ("outbound",) if self.flows else ()
-        return ", ".join((*tags, "gruu") if self.gruu else tags)
+        return ", ".join((*tags, "gruu") if self.pub_gruu or self.temp_gruu else tags)
+
+    def gruu(self, *, anonymous: bool) -> str:
+        """The GRUU to show; empty: none.
+
+        RFC 5627 section 4.4: an anonymous request shows a temporary one. The public one
+        has the address of record in it.
+        """
+        return self.temp_gruu if anonymous else self.pub_gruu or self.temp_gruu
 
 
 class Accounts:
@@ -84,7 +95,8 @@ class Accounts:
                 accounts[registration.name] = replace(
                     account,
                     service_route=registration.service_route,
-                    gruu=registration.pub_gruu or registration.temp_gruu,
+                    pub_gruu=registration.pub_gruu,
+                    temp_gruu=registration.temp_gruu,
                     flows=tuple(each.hop for each in outbound if each.hop is not None),
                     edge=outbound[0].edge if outbound else "",
                     seen=next((each.seen for each in active if each.seen is not None), None),
@@ -116,16 +128,17 @@ class Accounts:
             options = replace(options, routes=routes, next_hop=account.next_hop)
         return command if options is command.options else replace(command, options=options)
 
-    def dress(self, hop: Hop, aor: str, *, incoming: bool = False) -> Hop:
+    def dress(self, hop: Hop, aor: str, *, incoming: bool = False, anonymous: bool = False) -> Hop:
         """The hop with what makes the Contact that reaches this address of record.
 
-        ``incoming``: it leads back to one who called us.
+        ``incoming``: it leads back to one who called us. ``anonymous``: who this is must not
+        be seen.
         """
         account = self._of(aor)
         if account is None:
             return hop
-        if account.gruu:
-            return replace(hop, gruu=account.gruu)
+        if gruu := account.gruu(anonymous=anonymous):
+            return replace(hop, gruu=gruu)
         for flow in account.flows:
             if (flow.transport, flow.host, flow.port) == (hop.transport, hop.host, hop.port):
                 return hop if incoming else replace(hop, outbound=True, flow=flow.flow)
@@ -140,6 +153,12 @@ class Accounts:
         with self._lock:
             accounts = self._accounts.get(aor)
             return next(reversed(accounts.values())) if accounts else None
+
+
+def wants_privacy(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether a request says who it is from to nobody (RFC 3323 section 4.2)."""
+    wishes = Headers(headers).get("Privacy") or "none"
+    return wishes.strip().lower() != "none"
 
 
 def _same_server(one: str, other: str) -> bool:

@@ -194,6 +194,7 @@ class Engine:
         total = EngineStats.total([worker.core.stats() for worker in self._workers])
         total.counters["internal_errors"] = sum(each.internal_errors for each in self._workers)
         if self._sockets is not None:
+            total.counters["dropped_stun"] = self._sockets.stun_dropped
             total.counters["dropped_overload"] = self._sockets.dropped
             total.counters["dropped_receive_buffer"] = self._sockets.lost
             denied = total.counters.get("dropped_denied", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picosip_server.engine.accounts import Account, Accounts
+from picosip_server.engine.accounts import Account, Accounts, wants_privacy
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.identity import RandomIdentity
 from picosip_server.engine.messages import Messages
@@ -142,6 +142,7 @@ class Orders:
         else:
             request = OutgoingRequestUser(self._context, command, call_id=call_id)
             request.aor = command.from_address.uri.aor
+            request.anonymous = wants_privacy(options.headers)
             if command.method == "MESSAGE":
                 self._messages.send(request, now)
             else:
@@ -151,6 +152,7 @@ class Orders:
         name = self._identity.call_name()
         call = OutgoingCall(name, self._context, invite, call_id=call_id, now=now)
         call.aor = invite.from_address.uri.aor
+        call.anonymous = wants_privacy(invite.options.headers)
         self._population.calls[name] = call
         call.start(now)
         self._population.run(call, call.flush(), now)

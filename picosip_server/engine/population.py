@@ -190,12 +190,14 @@ class Population:
         self, user: TransactionUser, ticket: int, hops: tuple[Hop, ...], now: float
     ) -> list[Effect]:
         """Gives a user the hops that it asked for."""
-        dressed = tuple(self._accounts.dress(hop, user.aor) for hop in hops)
+        dressed = tuple(
+            self._accounts.dress(hop, user.aor, anonymous=user.anonymous) for hop in hops
+        )
         return user.located(ticket, dressed, now)
 
-    def dress(self, hop: Hop, aor: str) -> Hop:
+    def dress(self, hop: Hop, aor: str, *, anonymous: bool = False) -> Hop:
         """The way back to a peer, with what the registration of the address called knows."""
-        return self._accounts.dress(hop, aor, incoming=True)
+        return self._accounts.dress(hop, aor, incoming=True, anonymous=anonymous)
 
     def _transmit(self, user: TransactionUser | None, effect: Transmit, now: float) -> list[Effect]:
         counters = self.counters

@@ -161,7 +161,7 @@ class Reception:
             if refusal is not None:
                 self._refuse(request, hop, refusal, now)
                 return
-            hop = self._population.dress(hop, call.aor)
+            hop = self._population.dress(hop, call.aor, anonymous=call.anonymous)
             self._population.run(call, call.receive_request(request, hop, now), now)
         elif request.method != "ACK":
             # 12.2.2: a request of a dialog that does not exist.

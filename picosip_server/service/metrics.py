@@ -17,6 +17,7 @@ from picosip_server.sip.ua.snapshots import CallState
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 180)
 # Shown from the start: what has not happened yet is a zero, not a gap.
 _ALWAYS = {
+    "flows_failed": 0,
     "parse_errors": 0,
     "retransmissions_sent": 0,
     "retransmissions_received": 0,
@@ -31,6 +32,7 @@ _ALWAYS = {
             "dropped_scanner",
             "dropped_rate_limit",
             "dropped_overload",
+            "dropped_stun",
             "dropped_receive_buffer",
         ),
         0,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from picosip_server.engine.accounts import Account, Accounts
+from picosip_server.engine.accounts import Account, Accounts, wants_privacy
 from picosip_server.sip.address import Address
 from picosip_server.sip.hop import Hop, Seen
 from picosip_server.sip.ua.commands import Credentials, Invite, NextHop, Options, Transact
@@ -168,8 +168,27 @@ def test_a_gruu_is_the_contact_everywhere() -> None:
     for incoming in (False, True):
         hop = accounts.dress(HOP, AOR, incoming=incoming)
         assert hop.contact("olga") == "<sip:olga@green.example;gr=1>"
+    # 4.4: an anonymous request shows the temporary one, and the public one never.
+    private = accounts.dress(HOP, AOR, anonymous=True)
+    assert private.contact("olga") == "<sip:t@g;gr>"
+    accounts.learn(AOR, snapshot(pub_gruu="sip:olga@green.example;gr=1"))
+    assert accounts.dress(HOP, AOR, anonymous=True) is HOP
     accounts.learn(AOR, snapshot(temp_gruu="sip:t@g;gr"))
     assert accounts.dress(HOP, AOR).contact("olga") == "<sip:t@g;gr>"
+
+
+@pytest.mark.parametrize(
+    ("headers", "private"),
+    [
+        ((), False),
+        ((("privacy", " None"),), False),
+        ((("Privacy", "id"),), True),
+        ((("Subject", "x"), ("PRIVACY", "header;user")), True),
+    ],
+)
+def test_who_wants_privacy(headers: tuple[tuple[str, str], ...], private: bool) -> None:
+    """RFC 3323 section 4.2."""
+    assert wants_privacy(headers) is private
 
 
 def test_the_address_beyond_a_nat_is_the_contact_by_the_same_listener() -> None:

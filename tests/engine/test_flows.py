@@ -13,7 +13,7 @@ from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Outbound
 from picosip_server.sip.ua.snapshots import CallState, RegistrationSnapshot, RegistrationState
 from picosip_server.sip.uri import Uri
-from tests.engine.memory import Everybody, Host, Simulation
+from tests.engine.memory import SDP, Everybody, Host, Simulation
 
 HERE, HOME, EDGE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 AOR = "sip:kai@home.example"
@@ -248,8 +248,33 @@ def test_a_gruu_is_the_contact_in_the_whole_call() -> None:
     simulation.run(1.0)
     (invite,) = requests(simulation, "INVITE")
     assert [str(each.uri) for each in invite.contacts] == [GRUU]
+    # As the target refreshes in it show (4.4), of both sides.
+    home.host.answer(home.host.call())
+    simulation.run(1.0)
+    host.on_call(commands.Modify, host.call(), offer=SDP)
+    home.host.core.set_audience(Everybody(methods=("REGISTER",)), simulation.now)
+    simulation.run(1.0)
+    contacts = [str(each.contacts[0].uri) for each in requests(simulation, "INVITE")]
+    contacts += [str(each.contacts[0].uri) for each in requests(simulation, "UPDATE")]
+    assert contacts == [GRUU, GRUU]
     # REGISTER keeps the contact that the GRUU leads to (4.1).
     assert str(home.registers[0].contacts[0].uri) == f"sip:kai@{HERE}:5060"
+
+
+def test_an_anonymous_call_shows_the_temporary_gruu() -> None:
+    """RFC 5627 section 4.4."""
+    simulation, host, home = sides()
+    home.params = f';pub-gruu="{GRUU}";temp-gruu="sip:t.1@home.example;gr"'
+    register(host)
+    simulation.run(1.0)
+    host.invite(
+        f"sip:bob@{HOME}",
+        from_address=Address.parse(f"<{AOR}>"),
+        options=commands.Options(headers=(("Privacy", "id"),)),
+    )
+    simulation.run(1.0)
+    (invite,) = requests(simulation, "INVITE")
+    assert [str(each.uri) for each in invite.contacts] == ["sip:t.1@home.example;gr"]
 
 
 def test_the_call_ids_of_flows_meet_on_the_worker_that_has_them() -> None:

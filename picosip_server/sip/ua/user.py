@@ -69,6 +69,7 @@ class TransactionUser:
         "_out",
         "_servings",
         "_tickets",
+        "anonymous",
         "aor",
         "context",
         "labels",
@@ -83,6 +84,8 @@ class TransactionUser:
         self.labels = labels
         self.aor = ""
         """The address of record whose registration lends its contact; empty: none."""
+        self.anonymous = False
+        """Its contact must not show who it is (RFC 3323)."""
         self.over = False
         """Nothing is left for the application; transactions may still linger."""
         self.scheduled: float | None = None
