@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import structlog
 import typer
 
-from picosip_server import logs
-from picosip_server.health_check import Tls, check
-from picosip_server.settings import Settings, flag, load
+from picosip_server import cli_guard as guard, logs
+from picosip_server.cli_health import health
+from picosip_server.cli_option import option as _option
+from picosip_server.settings import load
 from picosip_server.settings_file import SettingsError
-from picosip_server.tls_files import check_authority, check_pair
 from picosip_server.users import readable_by_others
 
 PROGRAM = "picosip"
@@ -46,22 +45,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _option(name: str, metavar: str, text: str, panel: str, default: str = "") -> Any:
-    """An option of ``serve``, taken as text: the settings check it, wherever it comes from."""
-    value = Settings.model_fields[name].default
-    shown = default or (" ".join(value) if isinstance(value, tuple) else str(value or ""))
-    if shown:
-        text += f" [default: {shown}]"
-    return typer.Option(
-        flag(name),
-        metavar=metavar,
-        # Square brackets are markup here, unless escaped.
-        help=text.replace("[", "\\["),
-        rich_help_panel=panel,
-        show_default=False,
-    )
 
 
 def _print_version(wanted: bool) -> None:
@@ -156,7 +139,7 @@ def serve(
         _option(
             "users",
             "FILE",
-            "Challenge REGISTER and INVITE by digest; the TOML file holds [[users]] "
+            "Who may authenticate by digest; the TOML file holds [[users]] "
             "with user, realm, and password or ha1.",
             _ACCESS,
         ),
@@ -244,6 +227,26 @@ def serve(
         str | None,
         _option("event_log_size", "N", "Events kept for applications that resume.", _LIMITS),
     ] = None,
+    challenge: guard.Challenge = None,
+    challenge_listener: guard.ChallengeListener = None,
+    auth_failures: guard.AuthFailures = None,
+    auth_failure_window: guard.AuthFailureWindow = None,
+    auth_failure_action: guard.AuthFailureAction = None,
+    allow_source: guard.AllowSource = None,
+    deny_source: guard.DenySource = None,
+    trust_source: guard.TrustSource = None,
+    rate_limit: guard.RateLimit = None,
+    rate_burst: guard.RateBurst = None,
+    call_rate_limit: guard.CallRateLimit = None,
+    call_rate_burst: guard.CallRateBurst = None,
+    rate_action: guard.RateAction = None,
+    block_agent: guard.BlockAgent = None,
+    allow_agent: guard.AllowAgent = None,
+    block_garbage: guard.BlockGarbage = None,
+    block_time: guard.BlockTime = None,
+    guard_loopback: guard.GuardLoopback = None,
+    overload_delay: guard.OverloadDelay = None,
+    max_transactions: guard.MaxTransactions = None,
     config: Annotated[
         str | None, _option("config", "FILE", "Read settings from this TOML file.", _RUNNING)
     ] = None,
@@ -293,81 +296,7 @@ def serve(
     raise typer.Exit(run(settings))
 
 
-@app.command()
-def health(
-    grpc: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDR:PORT",
-            help="Ask this server, also unix:PATH.",
-            show_default="the first of PICOSIP_GRPC, or 127.0.0.1:50051",
-        ),
-    ] = None,
-    service: Annotated[
-        str, typer.Option(metavar="NAME", help="Ask for one gRPC service.", show_default="all")
-    ] = "",
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.01, help="Wait so long.")] = 3,
-    tls: Annotated[
-        bool, typer.Option("--tls", envvar="PICOSIP_HEALTH_TLS", help="Speak TLS.")
-    ] = False,
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="PICOSIP_HEALTH_TLS_CA",
-            metavar="FILE",
-            help="Who signed the server's certificate; implies --tls.",
-        ),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="PICOSIP_HEALTH_TLS_CERT",
-            metavar="FILE",
-            help="Our certificate, where it wants one.",
-        ),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(envvar="PICOSIP_HEALTH_TLS_KEY", metavar="FILE", help="Its key."),
-    ] = None,
-    tls_name: Annotated[
-        str,
-        typer.Option(
-            envvar="PICOSIP_HEALTH_TLS_NAME",
-            metavar="NAME",
-            help="Name in the server's certificate, if it is not the host asked.",
-        ),
-    ] = "",
-) -> None:
-    """Ask a server by gRPC whether it serves: exit status 0 if so, else 1."""
-    settings = load({} if grpc is None else {"grpc": (grpc,)})
-    secure = Tls(ca=tls_ca, cert=tls_cert, key=tls_key, name=tls_name)
-    try:
-        _look_over(secure)
-        status = check(
-            settings.grpc[0],
-            service=service,
-            tls=secure if tls or secure != Tls() else None,
-            timeout=timeout,
-        )
-    except OSError as error:
-        raise SettingsError(f"{error.filename} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
-    typer.echo(f"{settings.grpc[0]}: {status}")
-    raise typer.Exit(0 if status == "SERVING" else 1)
-
-
-def _look_over(tls: Tls) -> None:
-    """Raises OSError or ValueError where gRPC would only say that it cannot connect."""
-    for path in filter(None, (tls.ca, tls.cert, tls.key)):
-        path.open("rb").close()
-    if (tls.cert is None) != (tls.key is None):
-        raise ValueError("a certificate (--tls-cert) and its key (--tls-key) need each other")
-    if tls.cert is not None and tls.key is not None:
-        check_pair(tls.cert, tls.key)
-    if tls.ca is not None:
-        check_authority(tls.ca)
+app.command()(health)
 
 
 def _given(context: typer.Context) -> dict[str, object]:

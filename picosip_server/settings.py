@@ -31,9 +31,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from picosip_server import settings_guard as guard
 from picosip_server.addresses import HostPort, is_ip, parse_host_port, unix_path
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.settings_file import SettingsError, SettingsFile, read_settings_file
+from picosip_server.settings_guard import GuardSettings
+from picosip_server.settings_types import REPEATED, SECONDS, Seconds
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.uri import Uri, is_urn
 from picosip_server.tls_files import check_authority, check_pair
@@ -44,9 +47,10 @@ TRANSPORTS = ("udp", "tcp")
 _MEDIA_TYPE = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+/[!#-'*+.0-9A-Z^-z|~-]+")
 _NODE = re.compile(r"[a-z0-9]{4,8}")
 
-_SECONDS = "a number of seconds above 0"
 _PATH = "the path of a file"
 _EXPECTED = {
+    **guard.EXPECTED,
+    "challenge_listener": "one of the addresses of --sip, as it stands there",
     "grpc": "ADDR:PORT or unix:PATH, such as 127.0.0.1:50051",
     "sip": "TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
     "advertise": "HOST[:PORT], such as sip.example.com or 203.0.113.7:5060",
@@ -61,14 +65,14 @@ _EXPECTED = {
     "workers": "a whole number from 0 to 256",
     "max_calls": "a whole number above 0",
     "event_log_size": "a whole number above 0",
-    "attach_wait": _SECONDS,
-    "answer_timeout": _SECONDS,
-    "respond_timeout": _SECONDS,
+    "attach_wait": SECONDS,
+    "answer_timeout": SECONDS,
+    "respond_timeout": SECONDS,
     "trunk": "a SIP URI, such as sip:gateway.example.com",
-    "trunk_interval": _SECONDS,
-    "offer_timeout": _SECONDS,
+    "trunk_interval": SECONDS,
+    "offer_timeout": SECONDS,
     "session_expires": "a number of seconds, 0 or more",
-    "min_se": _SECONDS,
+    "min_se": SECONDS,
     "drain_timeout": "a number of seconds, 0 or more",
     "metrics": "ADDR:PORT, such as 127.0.0.1:9090",
     "log_format": "json or console",
@@ -76,11 +80,6 @@ _EXPECTED = {
     "ready_file": _PATH,
     "node": "4 to 8 of the characters a-z and 0-9",
 }
-
-
-def _split(value: object) -> object:
-    """A text with several values, as in the environment: by commas or spaces."""
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 def _grpc_address(text: str) -> str:
@@ -141,14 +140,6 @@ def _node(text: str) -> str:
     return text
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        # Port 0 is another one each time.
-        if values.count(value) > 1 and not value.endswith(":0"):
-            raise ValueError(f"{value} is there twice")
-    return values
-
-
 def _readable(path: Path) -> Path:
     try:
         path.open("rb").close()
@@ -177,16 +168,14 @@ def _log_format() -> Literal["json", "console"]:
     return "console" if sys.stderr.isatty() else "json"
 
 
-_REPEATED = (NoDecode, BeforeValidator(_split), AfterValidator(_distinct))
 GrpcAddress = Annotated[str, AfterValidator(_grpc_address)]
 SipAddress = Annotated[str, AfterValidator(_sip_address)]
 MediaType = Annotated[str, AfterValidator(_media_type)]
 Trunk = Annotated[str, AfterValidator(_trunk)]
 Readable = Annotated[Path, AfterValidator(_readable)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
+class Settings(GuardSettings):
     """All settings, checked; made by ``load``. Times are seconds."""
 
     model_config = SettingsConfigDict(
@@ -195,25 +184,27 @@ class Settings(BaseSettings):
 
     config: Annotated[InstanceOf[SettingsFile] | None, NoDecode] = None
     """The TOML file that others stand in."""
-    grpc: Annotated[tuple[GrpcAddress, ...], *_REPEATED, Field(min_length=1)] = ("127.0.0.1:50051",)
+    grpc: Annotated[tuple[GrpcAddress, ...], *REPEATED, Field(min_length=1)] = ("127.0.0.1:50051",)
     """``ADDR:PORT``, IPv6 in brackets, or ``unix:PATH``."""
-    sip: Annotated[tuple[SipAddress, ...], *_REPEATED, Field(min_length=1)] = (
+    sip: Annotated[tuple[SipAddress, ...], *REPEATED, Field(min_length=1)] = (
         "udp:0.0.0.0:5060",
         "tcp:0.0.0.0:5060",
     )
     """``udp`` or ``tcp``, an IP address, a port."""
+    challenge_listener: Annotated[tuple[SipAddress, ...], *REPEATED] = ()
+    """Those of ``sip`` where requests are challenged; empty: all."""
     advertise: Annotated[str, AfterValidator(_advertised)] = ""
     """``HOST[:PORT]`` for Via and Contact; empty: the address of the socket."""
     outbound_proxy: Annotated[str, AfterValidator(_proxy)] = ""
     """URI of the proxy for requests outside dialogs; empty: none."""
-    trunk: Annotated[tuple[Trunk, ...], *_REPEATED] = ()
+    trunk: Annotated[tuple[Trunk, ...], *REPEATED] = ()
     """URIs that are pinged by OPTIONS."""
     trunk_interval: Seconds = 30.0
     instance_id: Annotated[str, AfterValidator(_instance_id)] = ""
     """URN that all registrations show; empty: only those over flows, one made from ``node``."""
     register_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 100.0
     """REGISTERs begun in a second at most; 0: no bound."""
-    accept: Annotated[tuple[MediaType, ...], *_REPEATED] = ()
+    accept: Annotated[tuple[MediaType, ...], *REPEATED] = ()
     """Body types taken in an INVITE besides application/sdp."""
     users: Annotated[InstanceOf[UsersFile] | None, NoDecode, BeforeValidator(_users_file)] = None
     """Who must authenticate; None: nobody is challenged."""
@@ -265,6 +256,14 @@ class Settings(BaseSettings):
 
     # Fields stand in the order in which they are checked. One that was at fault itself is
     # absent from ``info.data``: it has its own line.
+
+    @field_validator("challenge_listener", mode="after")
+    @classmethod
+    def _among_listeners(cls, chosen: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for address in chosen:
+            if address not in info.data.get("sip", chosen):
+                raise ValueError(f"{address} is not among the listeners (--sip)")
+        return chosen
 
     @field_validator("tls_key", mode="after")
     @classmethod
@@ -368,7 +367,18 @@ def engine_config(settings: Settings) -> EngineConfig:
         accept=settings.accept,
         users=settings.users.users if settings.users is not None else (),
         max_calls=settings.max_calls,
+        max_transactions=settings.max_transactions,
+        challenge=settings.challenge,
+        challenge_listeners=_challenging(settings),
+        guard=guard.guard_config(settings),
     )
+
+
+def _challenging(settings: Settings) -> frozenset[int] | None:
+    chosen = settings.challenge_listener
+    if not chosen:
+        return None
+    return frozenset(index for index, text in enumerate(settings.sip) if text in chosen)
 
 
 def _listener(text: str) -> ListenerSpec:

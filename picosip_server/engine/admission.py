@@ -22,9 +22,16 @@ class Admission:
     """Refuses new work with 503 towards SIP, and with a failure towards the application."""
 
     def __init__(
-        self, config: EngineConfig, population: Population, pressure: Pressure | None = None
+        self,
+        config: EngineConfig,
+        population: Population,
+        pressure: Pressure | None = None,
+        *,
+        workers: int = 1,
     ) -> None:
-        self._config = config
+        # Each worker has its share, rounded up.
+        self._max_calls = -(-config.max_calls // workers)
+        self._max_transactions = -(-config.max_transactions // workers)
         self._population = population
         self._pressure = pressure or Pressure()
         self.detector = OverloadDetector(config.guard.overload_delay)
@@ -60,10 +67,10 @@ class Admission:
         return Failure(kind=FailureKind.EXHAUSTED, detail=detail)
 
     def _full(self, *, a_call: bool) -> bool:
-        config, population = self._config, self._population
-        if len(population.routes) >= config.max_transactions:
+        population = self._population
+        if len(population.routes) >= self._max_transactions:
             return True
-        return a_call and len(population.calls) >= config.max_calls
+        return a_call and len(population.calls) >= self._max_calls
 
     def _refuses(self, refuses: bool) -> bool:
         if self.draining:

@@ -86,7 +86,7 @@ class Core:
             hears=self._hears,
         )
         self._population = Population(network, accounts, self.context, worker)
-        self._admission = Admission(config, self._population, pressure)
+        self._admission = Admission(config, self._population, pressure, workers=workers)
         guard = guard if guard is not None else Guard(config.guard)
         self._reception = Reception(
             config,

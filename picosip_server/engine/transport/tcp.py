@@ -14,7 +14,10 @@ from picosip_server.sip.errors import ParseError
 from picosip_server.sip.framing import PING, KeepAlive, StreamFramer
 
 BATCH = 16
-"""Reads before other connections get their turn."""
+"""Connections accepted before others get their turn."""
+READS = 2
+CHUNK = 16384
+"""What is read of a connection before others, and datagrams, get their turn: some 80 messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +171,9 @@ class TcpConnection:
 
     def readable(self) -> None:
         """The loop says that octets came."""
-        for _ in range(BATCH):
+        for _ in range(READS):
             try:
-                data = self.socket.recv(65536)
+                data = self.socket.recv(CHUNK)
             except BlockingIOError:
                 return
             except OSError as error:
