@@ -11,6 +11,7 @@ from picosip_server.sip.parse import parse
 from picosip_server.sip.stun import looks_like_stun
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Outbound
+from picosip_server.sip.ua.outputs import FailureKind
 from picosip_server.sip.ua.snapshots import CallState, RegistrationSnapshot, RegistrationState
 from picosip_server.sip.uri import Uri
 from tests.engine.memory import SDP, Everybody, Host, Simulation
@@ -275,6 +276,23 @@ def test_an_anonymous_call_shows_the_temporary_gruu() -> None:
     simulation.run(1.0)
     (invite,) = requests(simulation, "INVITE")
     assert [str(each.uri) for each in invite.contacts] == ["sip:t.1@home.example;gr"]
+
+
+def test_a_burst_of_registrations_is_spread() -> None:
+    """By --register-rate: the first at once, the others in turn; one that is taken back
+    before its turn sends nothing."""
+    simulation = Simulation()
+    host, home = simulation.host(HERE, register_rate=10.0), Home(simulation)
+    tokens = [register(host) for _ in range(20)]
+    last = host.core.snapshot().registrations[-1].name
+    host.submit(lambda token: commands.Unregister(token=token, name=last))
+    assert host.failure(tokens[-1]).kind is FailureKind.ENDED
+    begin = simulation.now
+    simulation.run(5.0)
+    times = [at - begin for at, _, _, data in simulation.wire if data.startswith(b"REGISTER")]
+    assert [round(at, 3) for at in times] == [round(0.1 * number, 3) for number in range(19)]
+    assert len(home.registers) == 19
+    assert set(states(host)) == {"ACTIVE", "UNREGISTERING", "TERMINATED"}
 
 
 def test_the_call_ids_of_flows_meet_on_the_worker_that_has_them() -> None:

@@ -146,3 +146,19 @@ async def test_a_setting_shows_the_instance_in_every_registration(far: Side) -> 
     finally:
         await near.client.channel.close()
         await near.server.stop()
+
+
+async def test_a_path_reaches_the_registrar_whole(near: Side, far: Side) -> None:
+    """RFC 3327 section 5.3: the application that is the registrar must see and store it."""
+    async with registrar(far) as home:
+        home.headers = []
+        path = ["<sip:p1.example;lr>, <sip:p2.example;lr;x=y>", "<sip:p3.example;lr>"]
+        headers = [pb.Header(name="Path", value=each) for each in path]
+        request = registration_pb.RegisterRequest(
+            registrar_uri=f"sip:{far.udp}",
+            aor=ALICE,
+            options=pb.MessageOptions(headers=headers),
+        )
+        await near.client.registrations.Register(request)
+        assert home.asked("Path") == path
+        assert home.asked("Supported") == ["path"]

@@ -9,7 +9,7 @@ import pytest
 from picosip_server.sip.hop import Target
 from picosip_server.sip.message import Request
 from picosip_server.sip.ua import commands
-from picosip_server.sip.ua.commands import Outbound
+from picosip_server.sip.ua.commands import Credentials, Outbound
 from picosip_server.sip.ua.effects import KeepFlow, LeaveFlow
 from picosip_server.sip.ua.snapshots import RegistrationState
 from picosip_server.sip.uri import Uri
@@ -146,6 +146,19 @@ def test_a_flow_that_never_worked_is_replaced_after_a_wait() -> None:
     client.until(46)
     assert client.states == [(0, "ACTIVE"), (0, "FAILED"), (45.0, "REGISTERING")]
     assert client.times == [0, 45.0]
+    # One that registers well and fails again and again is tried ever more seldom.
+    client.answer(200, FLOWS, flow=8)
+    client.run(client.registration.flow_failed(("flow", 8), "closed", 46.0))
+    client.until(46 + 91)
+    assert client.times == [0, 45.0, 136.0]
+    # A keep-alive that is answered makes up for all of it.
+    client.answer(200, FLOWS, flow=9)
+    client.run(client.registration.flow_answered(("flow", 9), client.now))
+    client.run(client.registration.flow_failed(("flow", 9), "closed", client.now))
+    assert client.times == [0, 45.0, 136.0, 137.0]
+    client.answer(500)
+    client.until(137 + 46)
+    assert client.times == [0, 45.0, 136.0, 137.0, 182.0]
 
 
 def test_a_flow_that_fails_during_a_refresh_fails_with_it() -> None:
@@ -362,6 +375,16 @@ def test_a_3xx_is_followed() -> None:
     assert client.snapshot("unregister").state is RegistrationState.TERMINATED
 
 
+def test_a_3xx_is_not_followed_once_the_binding_is_to_go() -> None:
+    """10.2.2: there it would be bound, just to be taken back again."""
+    client = Client().start()
+    client.unregister()
+    client.answer(302, ("Contact", "<sip:other.example>"))
+    assert (client.last().uri_text, client.asked("Expires")) == ("sip:home.example", ["0"])
+    client.answer(200)
+    assert client.registration.over
+
+
 def test_a_ring_of_3xx_ends() -> None:
     client = Client().start()
     for number in range(7):
@@ -370,6 +393,23 @@ def test_a_ring_of_3xx_ends() -> None:
         client.answer(302, ("Contact", f"<sip:h{number}>"))
     assert len(client.sent) == 6
     assert client.failure("register").status == 302
+
+
+def test_credentials_that_are_refused_are_tried_once() -> None:
+    """A 403 to an answered challenge is final, of the first REGISTER and of a refresh."""
+    secret = (Credentials(username="kai", password="w"),)
+    challenge = 'Digest realm="home", nonce="n", qop="auth"'
+    client = Client(credentials=secret, no_wait=True).start()
+    client.answer(401, ("WWW-Authenticate", challenge))
+    client.answer(403)
+    client.until(44)
+    assert len(client.sent) == 2
+    # The next try brings them at once, and a further 403 ends it again.
+    client.until(46)
+    client.answer(403)
+    client.until(45 + 89)
+    assert client.times == [0, 0, 45.0]
+    assert client.registration.state is RegistrationState.FAILED
 
 
 def test_a_refused_registration_is_not_hammered() -> None:

@@ -18,7 +18,7 @@ from picosip_server.sip.ua.exchange import Draft, Exchange
 from picosip_server.sip.ua.failures import refused, retry_after
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.registration.backoff import retry_delay
-from picosip_server.sip.ua.registration.contact import instance_params, wishes
+from picosip_server.sip.ua.registration.contact import instance_params, shortest_of, wishes
 from picosip_server.sip.ua.registration.granted import Granted, granted, seconds
 from picosip_server.sip.ua.registration.own_flow import OwnFlow
 from picosip_server.sip.ua.registration.reflection import Reflection
@@ -217,7 +217,8 @@ class Binding:
 
     def on_final(self, exchange: Exchange, response: Response, now: float) -> None:
         """The registrar has decided."""
-        if response.status in REDIRECTS and self._follow(response, now):
+        wanted = self._removing or self.state is not RegistrationState.UNREGISTERING
+        if response.status in REDIRECTS and wanted and self._follow(response, now):
             return
         self._exchange = None
         self.last = response
@@ -267,9 +268,7 @@ class Binding:
         """10.2.8: a 423 names the shortest interval that the registrar takes."""
         shortest = seconds(response.headers.get("Min-Expires"))
         contacts = wishes(self._owner.register.contacts, self._expires, self._shortest)
-        wanted = [seconds(each.params.get("expires")) for each in contacts]
-        wish = min((self._expires if each is None else each for each in wanted), default=None)
-        if shortest is None or shortest <= (self._expires if wish is None else wish):
+        if shortest is None or shortest <= shortest_of(contacts, self._expires):
             return False
         self._shortest = shortest
         self._expires = max(self._expires, shortest)
@@ -296,7 +295,6 @@ class Binding:
         self.contacts = made
         self.granted = answer
         self.expire_time = now + answer.interval
-        self._failures = 0
         self._plan_refresh(now)
         self._alarm("expired", now + answer.interval)
         hop = replace(hop, flow=exchange.current.flow)
@@ -305,6 +303,9 @@ class Binding:
             self.flow.keep(hop, answer)
         else:
             self.flow.leave()
+        # RFC 5626 section 4.5: a flow counts once a keep-alive was answered on it, too.
+        if self.flow.proved or not answer.outbound:
+            self._failures = 0
         self._change(RegistrationState.ACTIVE, now, response)
 
     def _plan_refresh(self, now: float) -> None:
@@ -363,6 +364,11 @@ class Binding:
             if what == "retry":
                 self._change(RegistrationState.REGISTERING, now)
             self.register(now)
+
+    def flow_answered(self) -> None:
+        """A keep-alive was answered: the flow works."""
+        self.flow.proved = True
+        self._failures = 0
 
     def flow_failed(self, detail: str, now: float) -> None:
         """RFC 5626 section 4.5: the binding leads nowhere until there is another flow."""

@@ -40,3 +40,9 @@ def wishes(contacts: Iterable[Address], expires: float, shortest: float) -> tupl
             contact = replace(contact, params=params)
         wanted.append(contact)
     return tuple(wanted)
+
+
+def shortest_of(contacts: Iterable[Address], expires: float) -> float:
+    """The shortest interval asked for: of the contacts, where they have one, else ``expires``."""
+    own = (seconds(contact.params.get("expires")) for contact in contacts)
+    return min((expires if each is None else each for each in own), default=expires)

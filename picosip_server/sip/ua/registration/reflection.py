@@ -6,7 +6,6 @@ import ipaddress
 from dataclasses import replace
 
 from picosip_server.sip.address import Address
-from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.hop import Hop, Seen
 from picosip_server.sip.message import Response
 
@@ -54,10 +53,7 @@ class Reflection:
 
 def _seen(response: Response, hop: Hop) -> Seen | None:
     """Where the next hop saw our request come from, if it says so and that can be an address."""
-    try:
-        via = response.via
-    except RemoteProtocolError:
-        return None
+    via = response.via
     host = via.received or via.host
     port = via.rport
     if not port or not _is_address(host):

@@ -155,7 +155,7 @@ class Registration(TransactionUser):
     def flow_answered(self, key: Hashable, now: float) -> list[Effect]:
         """A keep-alive on a flow that is used here was answered."""
         for binding in self._on_flow(key):
-            binding.flow.proved = True
+            binding.flow_answered()
         return self.flush()
 
     def flow_failed(self, key: Hashable, detail: str, now: float) -> list[Effect]:
