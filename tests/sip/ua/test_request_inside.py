@@ -280,3 +280,16 @@ def test_messages_that_wait_when_the_call_ends(net: Simulation, host: Host, peer
     peer.reply(peer.request("BYE"), 200)
     net.run(0.1)
     assert ended(host).cause is Cause.LOCAL_HANGUP
+
+
+def test_messages_that_wait_when_the_far_end_hangs_up(
+    net: Simulation, host: Host, peer: Peer
+) -> None:
+    invite = connect(net, host, peer)
+    tokens = [transact(host, "MESSAGE", body=HELLO) for _ in range(2)]
+    net.run(0.1)
+    peer.request("MESSAGE")
+    peer.within(invite, "BYE")
+    net.run(0.1)
+    assert [host.failure(token).kind for token in tokens] == [FailureKind.ENDED] * 2
+    assert peer.rest() == ["200 BYE 1"]

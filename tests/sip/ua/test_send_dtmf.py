@@ -104,3 +104,30 @@ def test_no_dialog_yet(net: Simulation, host: Host, peer: Peer) -> None:
     invite = peer.request("INVITE")
     assert host.failure(send(host, "1")).kind is FailureKind.WRONG_STATE
     peer.reply(invite, 486, tag="a")
+
+
+def test_a_digit_that_cannot_be_sent(net: Simulation, host: Host, peer: Peer) -> None:
+    connect(net, host, peer)
+    host.unreachable.add("10.0.0.2")
+    assert host.failure(send(host, "12")).kind is FailureKind.TRANSPORT
+    host.unreachable.clear()
+    token = send(host, "3")
+    net.run(0.4)
+    last = peer.request("INFO")
+    assert last.body.startswith(b"Signal=3")
+    peer.reply(last, 200)
+    net.run(0.1)
+    assert host.results[token] is None
+
+
+def test_an_answer_after_the_end(net: Simulation, host: Host, peer: Peer) -> None:
+    invite = connect(net, host, peer)
+    token = send(host, "12")
+    net.run(0.1)
+    info = peer.request("INFO")
+    peer.within(invite, "BYE")
+    net.run(0.1)
+    assert host.failure(token).kind is FailureKind.ENDED
+    peer.reply(info, 200)
+    net.run(1)
+    assert peer.rest() == ["200 BYE 1"]
