@@ -121,6 +121,14 @@ def test_message_options() -> None:
             next_hop=hop,
         )
     )
+    assert picosip.message_options(contact_parameters={"audio": None, "q": "0.5"}) == (
+        sip_pb2.MessageOptions(
+            contact_parameters=[
+                sip_pb2.Parameter(name="audio"),
+                sip_pb2.Parameter(name="q", value="0.5"),
+            ]
+        )
+    )
 
 
 def test_call_policy() -> None:

@@ -17,6 +17,7 @@ from picosip_server.service.clock import Clock
 from picosip_server.service.convert import commands, parts, resources, values as convert
 from picosip_server.service.validate import Check
 from picosip_server.sip.address import Address
+from picosip_server.sip.grammar import Params
 from picosip_server.sip.hop import Seen
 from picosip_server.sip.ua.commands import (
     Body,
@@ -254,6 +255,12 @@ def test_a_whole_invite() -> None:
             headers=[pb.Header(name="Subject", value="lunch")],
             routes=["<sip:p.example.com;lr>"],
             next_hop=pb.Endpoint(transport=pb.TRANSPORT_TCP, host="[::1]", port=5070),
+            contact_parameters=[
+                pb.Parameter(name="isfocus"),
+                pb.Parameter(name="mobility", value="fixed"),
+                pb.Parameter(name="description", value='<a "b">'),
+                pb.Parameter(name="q", value="0.5"),
+            ],
         ),
         policy=call_pb.CallPolicy(
             reliable_provisional=call_pb.CallPolicy.RELIABLE_PROVISIONAL_REQUIRED,
@@ -280,6 +287,8 @@ def test_a_whole_invite() -> None:
             headers=(("Subject", "lunch"),),
             routes=("<sip:p.example.com;lr>",),
             next_hop=NextHop(host="::1", port=5070, transport="TCP"),
+            # RFC 3840 section 9: feature tags have their values in quotes.
+            contact_params=Params.parse(r';isfocus;mobility="fixed";description="<a \"b\">";q=0.5'),
         ),
         policy=Policy(
             reliability=Reliability.REQUIRED,

@@ -177,6 +177,11 @@ CASES: list[tuple[str, Callable[[], object], list[tuple[str, str]]]] = [
         ("options.routes[2]", "is no route: malformed URI"),
         ("options.routes[3]", REQUIRED),
     ]),
+    ("contact parameters", invite(options=options(contact_parameters=[
+        pb.Parameter(name="a b"), pb.Parameter(name="a", value="x\r\ny")])), [
+        ("options.contact_parameters[0].name", TOKEN),
+        ("options.contact_parameters[1].value", CONTROLS),
+    ]),
     ("next hop", invite(options=options(next_hop=pb.Endpoint(
         transport=pb.TRANSPORT_TLS, port=-1))), [
         ("options.next_hop.transport", "this server speaks UDP and TCP only"),

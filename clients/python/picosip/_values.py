@@ -61,8 +61,11 @@ def message_options(
     headers: HeadersLike = (),
     routes: Iterable[str] = (),
     next_hop: sip_pb2.Endpoint | None = None,
+    contact_parameters: Mapping[str, str | None] | None = None,
 ) -> sip_pb2.MessageOptions:
-    """Header fields to add, a preloaded route set (outermost first), where to send it."""
+    """Header fields to add, a preloaded route set (outermost first), where to send it, and what
+    the Contact says beside the address, such as feature tags (RFC 3840); None makes a flag.
+    """
     return sip_pb2.MessageOptions(
         headers=[
             header
@@ -72,6 +75,10 @@ def message_options(
         ],
         routes=routes,
         next_hop=next_hop,
+        contact_parameters=[
+            sip_pb2.Parameter(name=name, value=value)
+            for name, value in (contact_parameters or {}).items()
+        ],
     )
 
 

@@ -157,7 +157,24 @@ def options(
         headers=tuple((header.name, header.value) for header in value.headers),
         routes=tuple(value.routes),
         next_hop=_next_hop(check, value.next_hop) if value.HasField("next_hop") else None,
+        contact_params=_contact_params(check, value.contact_parameters),
     )
+
+
+def _contact_params(check: Check, values: Collection[pb.Parameter]) -> Params:
+    check.count("options.contact_parameters", len(values), _MOST_PARTS)
+    params = []
+    for index, parameter in enumerate(values):
+        path = f"options.contact_parameters[{index}]"
+        name = check.token(f"{path}.name", parameter.name)
+        text = None
+        if parameter.HasField("value"):
+            check.text(f"{path}.value", parameter.value)
+            # RFC 3840 section 9: the value of a feature tag stands in quotes.
+            plain = name.lower() in ("q", "expires") and is_token(parameter.value)
+            text = parameter.value if plain else quote(parameter.value)
+        params.append((name, text))
+    return Params(params)
 
 
 def _route(check: Check, field: str, text: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from picosip_server.sip.address import Address
+from picosip_server.sip.grammar import NO_PARAMS, Params
 from picosip_server.sip.uri import Uri
 
 
@@ -43,6 +44,8 @@ class Options:
     routes: tuple[str, ...] = ()
     """Preloaded route set, outermost first: URIs or name-addrs."""
     next_hop: NextHop | None = None
+    contact_params: Params = NO_PARAMS
+    """For the Contact that the stack makes, where it makes one: feature tags (RFC 3840)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Protocol
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.build import cancel_for
 from picosip_server.sip.dialog import Route, plan
+from picosip_server.sip.grammar import NO_PARAMS, Params
 from picosip_server.sip.headers import Headers
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.message import Request, Response
@@ -46,6 +47,7 @@ class Draft:
     headers: tuple[tuple[str, str], ...] = ()
     contact_user: str | None = None
     """User part of the Contact made from the hop; None: no Contact is made."""
+    contact_params: Params = NO_PARAMS
     contacts: Callable[[Hop], tuple[str, ...]] | None = None
     """Makes Contact values from the hop, where there is more to them."""
     body: Body | None = None
@@ -285,7 +287,7 @@ class Exchange:
         headers.add("CSeq", f"{cseq} {draft.method}")
         headers.add("Max-Forwards", "70")
         if draft.contact_user is not None:
-            headers.add("Contact", hop.contact(draft.contact_user))
+            headers.add("Contact", f"{hop.contact(draft.contact_user)}{draft.contact_params}")
         elif draft.contacts is not None:
             for value in draft.contacts(hop):
                 headers.add("Contact", value)

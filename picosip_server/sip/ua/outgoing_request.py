@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
@@ -48,6 +49,7 @@ class OutgoingRequestUser(TransactionUser):
                 call_id=call_id,
                 headers=options.headers,
                 contact_user=(sender.uri.user or "") if with_contact else None,
+                contact_params=options.contact_params,
                 body=request.body,
                 next_hop=options.next_hop,
             ),
@@ -100,5 +102,5 @@ def options_request(ping: commands.Ping) -> Transact:
         uri=ping.uri,
         from_address=ping.from_address or Address(uri=Uri.parse("sip:ping@invalid")),
         to_address=Address(uri=ping.uri),
-        options=commands.Options(headers=headers, routes=options.routes, next_hop=options.next_hop),
+        options=replace(options, headers=headers),
     )

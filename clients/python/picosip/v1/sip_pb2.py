@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14picosip/v1/sip.proto\x12\npicosip.v1\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"G\n\x04\x42ody\x12\x14\n\x0c\x63ontent_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x1b\n\x13\x63ontent_disposition\x18\x03 \x01(\t\")\n\tSipStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"W\n\x07\x41\x64\x64ress\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12)\n\nparameters\x18\x03 \x03(\x0b\x32\x15.picosip.v1.Parameter\"7\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x08\n\x06_value\"m\n\x0eMessageOptions\x12#\n\x07headers\x18\x01 \x03(\x0b\x32\x12.picosip.v1.Header\x12\x0e\n\x06routes\x18\x02 \x03(\t\x12&\n\x08next_hop\x18\x03 \x01(\x0b\x32\x14.picosip.v1.Endpoint\"P\n\x08\x45ndpoint\x12(\n\ttransport\x18\x01 \x01(\x0e\x32\x15.picosip.v1.Transport\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\x05\"\x8c\x02\n\nSipMessage\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x17.picosip.v1.RequestLineH\x00\x12\'\n\x06status\x18\x02 \x01(\x0b\x32\x15.picosip.v1.SipStatusH\x00\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.picosip.v1.Header\x12\x1e\n\x04\x62ody\x18\x04 \x01(\x0b\x32\x10.picosip.v1.Body\x12\x0b\n\x03raw\x18\x05 \x01(\x0c\x12#\n\x05local\x18\x06 \x01(\x0b\x32\x14.picosip.v1.Endpoint\x12$\n\x06remote\x18\x07 \x01(\x0b\x32\x14.picosip.v1.EndpointB\x0c\n\nstart_line\"*\n\x0bRequestLine\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\"[\n\x0b\x43redentials\x12\r\n\x05realm\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x12\n\x08password\x18\x03 \x01(\tH\x00\x12\r\n\x03ha1\x18\x04 \x01(\tH\x00\x42\x08\n\x06secret*\x84\x01\n\tTransport\x12\x19\n\x15TRANSPORT_UNSPECIFIED\x10\x00\x12\x11\n\rTRANSPORT_UDP\x10\x01\x12\x11\n\rTRANSPORT_TCP\x10\x02\x12\x11\n\rTRANSPORT_TLS\x10\x03\x12\x10\n\x0cTRANSPORT_WS\x10\x04\x12\x11\n\rTRANSPORT_WSS\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14picosip/v1/sip.proto\x12\npicosip.v1\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"G\n\x04\x42ody\x12\x14\n\x0c\x63ontent_type\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x1b\n\x13\x63ontent_disposition\x18\x03 \x01(\t\")\n\tSipStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"W\n\x07\x41\x64\x64ress\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12)\n\nparameters\x18\x03 \x03(\x0b\x32\x15.picosip.v1.Parameter\"7\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x08\n\x06_value\"\xa0\x01\n\x0eMessageOptions\x12#\n\x07headers\x18\x01 \x03(\x0b\x32\x12.picosip.v1.Header\x12\x0e\n\x06routes\x18\x02 \x03(\t\x12&\n\x08next_hop\x18\x03 \x01(\x0b\x32\x14.picosip.v1.Endpoint\x12\x31\n\x12\x63ontact_parameters\x18\x04 \x03(\x0b\x32\x15.picosip.v1.Parameter\"P\n\x08\x45ndpoint\x12(\n\ttransport\x18\x01 \x01(\x0e\x32\x15.picosip.v1.Transport\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\x05\"\x8c\x02\n\nSipMessage\x12*\n\x07request\x18\x01 \x01(\x0b\x32\x17.picosip.v1.RequestLineH\x00\x12\'\n\x06status\x18\x02 \x01(\x0b\x32\x15.picosip.v1.SipStatusH\x00\x12#\n\x07headers\x18\x03 \x03(\x0b\x32\x12.picosip.v1.Header\x12\x1e\n\x04\x62ody\x18\x04 \x01(\x0b\x32\x10.picosip.v1.Body\x12\x0b\n\x03raw\x18\x05 \x01(\x0c\x12#\n\x05local\x18\x06 \x01(\x0b\x32\x14.picosip.v1.Endpoint\x12$\n\x06remote\x18\x07 \x01(\x0b\x32\x14.picosip.v1.EndpointB\x0c\n\nstart_line\"*\n\x0bRequestLine\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\"[\n\x0b\x43redentials\x12\r\n\x05realm\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x12\n\x08password\x18\x03 \x01(\tH\x00\x12\r\n\x03ha1\x18\x04 \x01(\tH\x00\x42\x08\n\x06secret*\x84\x01\n\tTransport\x12\x19\n\x15TRANSPORT_UNSPECIFIED\x10\x00\x12\x11\n\rTRANSPORT_UDP\x10\x01\x12\x11\n\rTRANSPORT_TCP\x10\x02\x12\x11\n\rTRANSPORT_TLS\x10\x03\x12\x10\n\x0cTRANSPORT_WS\x10\x04\x12\x11\n\rTRANSPORT_WSS\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'picosip.v1.sip_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSPORT']._serialized_start=939
-  _globals['_TRANSPORT']._serialized_end=1071
+  _globals['_TRANSPORT']._serialized_start=991
+  _globals['_TRANSPORT']._serialized_end=1123
   _globals['_HEADER']._serialized_start=36
   _globals['_HEADER']._serialized_end=73
   _globals['_BODY']._serialized_start=75
@@ -43,14 +43,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDRESS']._serialized_end=278
   _globals['_PARAMETER']._serialized_start=280
   _globals['_PARAMETER']._serialized_end=335
-  _globals['_MESSAGEOPTIONS']._serialized_start=337
-  _globals['_MESSAGEOPTIONS']._serialized_end=446
-  _globals['_ENDPOINT']._serialized_start=448
-  _globals['_ENDPOINT']._serialized_end=528
-  _globals['_SIPMESSAGE']._serialized_start=531
-  _globals['_SIPMESSAGE']._serialized_end=799
-  _globals['_REQUESTLINE']._serialized_start=801
-  _globals['_REQUESTLINE']._serialized_end=843
-  _globals['_CREDENTIALS']._serialized_start=845
-  _globals['_CREDENTIALS']._serialized_end=936
+  _globals['_MESSAGEOPTIONS']._serialized_start=338
+  _globals['_MESSAGEOPTIONS']._serialized_end=498
+  _globals['_ENDPOINT']._serialized_start=500
+  _globals['_ENDPOINT']._serialized_end=580
+  _globals['_SIPMESSAGE']._serialized_start=583
+  _globals['_SIPMESSAGE']._serialized_end=851
+  _globals['_REQUESTLINE']._serialized_start=853
+  _globals['_REQUESTLINE']._serialized_end=895
+  _globals['_CREDENTIALS']._serialized_start=897
+  _globals['_CREDENTIALS']._serialized_end=988
 # @@protoc_insertion_point(module_scope)

@@ -187,6 +187,7 @@ class MessageOptions(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     ROUTES_FIELD_NUMBER: _builtins.int
     NEXT_HOP_FIELD_NUMBER: _builtins.int
+    CONTACT_PARAMETERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Header]:
         """Added after the headers that the stack owns. A header of the stack's own
@@ -202,16 +203,23 @@ class MessageOptions(_message.Message):
     def next_hop(self) -> Global___Endpoint:
         """Sent to this address rather than the one found by RFC 3263."""
 
+    @_builtins.property
+    def contact_parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]:
+        """Added to the Contact that the stack makes, where it makes one: feature tags (RFC 3840)
+        and the like. Those of a call's Invite, Progress, Answer or Modify stay with the call.
+        """
+
     def __init__(
         self,
         *,
         headers: _abc.Iterable[Global___Header] | None = ...,
         routes: _abc.Iterable[_builtins.str] | None = ...,
         next_hop: Global___Endpoint | None = ...,
+        contact_parameters: _abc.Iterable[Global___Parameter] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["next_hop", b"next_hop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "next_hop", b"next_hop", "routes", b"routes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_parameters", b"contact_parameters", "headers", b"headers", "next_hop", b"next_hop", "routes", b"routes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.errors import RemoteProtocolError
+from picosip_server.sip.grammar import NO_PARAMS
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Message, Request, Response
 from picosip_server.sip.replaces import Replaces
@@ -57,6 +58,7 @@ class Call(TransactionUser, ABC):
         "authenticated_user",
         "call_id",
         "changes",
+        "contact_params",
         "contact_user",
         "create_time",
         "end_time",
@@ -110,6 +112,8 @@ class Call(TransactionUser, ABC):
         self.authenticated_user = ""
         self.contact_user = contact_user
         """User part of the Contact that is made from a hop."""
+        self.contact_params = NO_PARAMS
+        """Its parameters, as the application gave them last."""
         self.local_description: Body | None = None
         """What this side said last, and was not refused."""
         self.given: Body | None = None
@@ -161,6 +165,10 @@ class Call(TransactionUser, ABC):
         """Seconds that a request inside the call may wait for the application."""
         wish = self.policy.respond_timeout
         return self.context.respond_timeout if wish is None else wish
+
+    def contact(self, hop: Hop) -> str:
+        """The value of our Contact in this call, where it is reached over a hop."""
+        return f"{hop.contact(self.contact_user)}{self.contact_params}"
 
     # Commands.
 

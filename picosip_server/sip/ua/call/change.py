@@ -114,6 +114,7 @@ class Change:
                     *plan.headers,
                 ),
                 contact_user=None if has_contact else call.contact_user,
+                contact_params=call.contact_params,
                 body=plan.offer,
             ),
             self,

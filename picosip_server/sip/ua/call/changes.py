@@ -71,6 +71,7 @@ class Changes:
                 offer = call.local_description
         else:
             name = "INVITE" if method is ModifyMethod.INVITE else "UPDATE"
+        call.contact_params = command.options.contact_params or call.contact_params
         plan = Plan(method=name, offer=offer, headers=command.options.headers, given=command.offer)
         self._begin(leg, plan, command, now)
 

@@ -45,6 +45,7 @@ def draft_of(
         call_id=call_id,
         headers=(*headers, *options.headers),
         contact_user=invite.from_address.uri.user or "",
+        contact_params=options.contact_params,
         body=join(bodies, f"picosip-{from_tag}"),
         next_hop=options.next_hop,
     )

@@ -86,6 +86,7 @@ class OutgoingCall(Call):
         if invite.credentials:
             self.auth = DigestClient(invite.credentials)
         self.local_description = invite.offer
+        self.contact_params = invite.options.contact_params
         self.requests_in.advertised(invite.options.headers)
         self.local_description = self.given = invite.offer
         self._exchange = self._make_exchange(target)

@@ -244,7 +244,7 @@ class Proposals:
 
     def _fields(self, serving: Serving) -> list[tuple[str, str]]:
         call = self._call
-        contact = ("Contact", serving.hop.contact(call.contact_user))
+        contact = ("Contact", call.contact(serving.hop))
         return [contact, *capability_headers(), *call.timer.answer_fields(serving.request)]
 
     def _settle(

@@ -60,6 +60,7 @@ class RequestInside:
                 call_id=dialog.call_id,
                 headers=headers,
                 contact_user=call.contact_user if with_contact else None,
+                contact_params=call.contact_params,
                 body=body,
                 next_hop=next_hop,
             ),

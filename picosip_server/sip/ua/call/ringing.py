@@ -227,9 +227,10 @@ class RingingCall(Call):
     ) -> Response:
         """A response that makes or keeps a dialog (12.1.1)."""
         request = self._invite.request
+        self.contact_params = options.contact_params or self.contact_params
         self.requests_in.advertised(options.headers)
         own = [("Record-Route", each) for each in request.headers.get_all("Record-Route")]
-        own.append(("Contact", self._invite.hop.contact(self.contact_user)))
+        own.append(("Contact", self.contact(self._invite.hop)))
         return response_to(
             request,
             status,

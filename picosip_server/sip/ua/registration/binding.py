@@ -167,7 +167,8 @@ class Binding:
         owner = self._owner
         user = owner.register.aor.uri.user or ""
         params = instance_params(owner.instance_id, self._reg_id)
-        return f"{self._reflection.dress(hop).contact(user)}{params}"
+        features = owner.register.options.contact_params
+        return f"{self._reflection.dress(hop).contact(user)}{params}{features}"
 
     def _next_cseq(self) -> int:
         # 10.2: one Call-ID and rising CSeq numbers for all REGISTERs to one registrar.
