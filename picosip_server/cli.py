@@ -124,6 +124,15 @@ def serve(
             _SIP,
         ),
     ] = None,
+    allow_event: Annotated[
+        list[str] | None,
+        _option(
+            "allow_event",
+            "PACKAGE",
+            "Event package that others may subscribe to; without any: all. Repeatable.",
+            _SIP,
+        ),
+    ] = None,
     trunk: Annotated[
         list[str] | None,
         _option(
@@ -201,6 +210,15 @@ def serve(
             "min_se",
             "SECONDS",
             "Shortest session timer taken from others; less gets 422. The RFC wants 90 or more.",
+            _TIMES,
+        ),
+    ] = None,
+    min_subscription: Annotated[
+        str | None,
+        _option(
+            "min_subscription",
+            "SECONDS",
+            "Shortest subscription granted to others; less gets 423.",
             _TIMES,
         ),
     ] = None,

@@ -38,6 +38,7 @@ from picosip_server.settings_file import SettingsError, SettingsFile, read_setti
 from picosip_server.settings_guard import GuardSettings
 from picosip_server.settings_types import REPEATED, SECONDS, Seconds
 from picosip_server.sip.errors import ParseError
+from picosip_server.sip.grammar import is_token
 from picosip_server.sip.uri import Uri, is_urn
 from picosip_server.tls_files import check_authority, check_pair
 from picosip_server.users import UsersFile, read_users
@@ -73,6 +74,8 @@ _EXPECTED = {
     "offer_timeout": SECONDS,
     "session_expires": "a number of seconds, 0 or more",
     "min_se": SECONDS,
+    "min_subscription": "a number of seconds, 0 or more",
+    "allow_event": "an event package, such as presence",
     "drain_timeout": "a number of seconds, 0 or more",
     "metrics": "ADDR:PORT, such as 127.0.0.1:9090",
     "log_format": "json or console",
@@ -111,6 +114,12 @@ def _proxy(text: str) -> str:
         if not uri.is_sip:
             raise ValueError(f"the scheme must be sip or sips, not {uri.scheme!r}")
     return text
+
+
+def _event_package(value: str) -> str:
+    if not is_token(value):
+        raise ValueError("this is no event package")
+    return value
 
 
 def _trunk(text: str) -> str:
@@ -172,6 +181,7 @@ GrpcAddress = Annotated[str, AfterValidator(_grpc_address)]
 SipAddress = Annotated[str, AfterValidator(_sip_address)]
 MediaType = Annotated[str, AfterValidator(_media_type)]
 Trunk = Annotated[str, AfterValidator(_trunk)]
+EventPackage = Annotated[str, AfterValidator(_event_package)]
 Readable = Annotated[Path, AfterValidator(_readable)]
 
 
@@ -226,6 +236,10 @@ class Settings(GuardSettings):
     """Session interval that our INVITEs ask for (RFC 4028); 0: none."""
     min_se: Seconds = 90.0
     """The smallest session interval taken from the far end."""
+    min_subscription: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """The shortest subscription that is granted to others."""
+    allow_event: Annotated[tuple[EventPackage, ...], *REPEATED] = ()
+    """Event packages that others may subscribe to; empty: any."""
     drain_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     metrics: Annotated[str, AfterValidator(_metrics_address)] | None = None
     """``ADDR:PORT`` for Prometheus; None: no metrics."""
@@ -362,6 +376,8 @@ def engine_config(settings: Settings) -> EngineConfig:
         offer_timeout=settings.offer_timeout,
         session_expires=settings.session_expires,
         min_se=settings.min_se,
+        min_expires=settings.min_subscription,
+        allow_events=settings.allow_event,
         trunks=settings.trunk,
         trunk_interval=settings.trunk_interval,
         accept=settings.accept,

@@ -162,6 +162,17 @@ def test_variables_that_are_no_settings_are_let_be(monkeypatch: pytest.MonkeyPat
             "expected a media type, such as application/pidf+xml",
         ),
         (
+            "allow_event",
+            ("a b",),
+            "--allow-event 'a b': this is no event package; "
+            "expected an event package, such as presence",
+        ),
+        (
+            "min_subscription",
+            "-1",
+            "--min-subscription '-1': expected a number of seconds, 0 or more",
+        ),
+        (
             "advertise",
             "300.1.1.1",
             "--advertise '300.1.1.1': '300.1.1.1' is no IP address and no host name; "
@@ -334,6 +345,8 @@ def test_what_the_engine_gets(tmp_path: Path) -> None:
                 "accept": ("Application/PIDF+xml",),
                 "trunk": ("sip:A.example.com", "sips:b.example.com"),
                 "trunk_interval": "9",
+                "min_subscription": "60",
+                "allow_event": ("dialog", "reg"),
                 "instance_id": "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
                 "register_rate": "0.5",
                 "users": users,
@@ -356,6 +369,7 @@ def test_what_the_engine_gets(tmp_path: Path) -> None:
     assert config.accept == ("application/pidf+xml",)
     assert config.trunks == ("sip:A.example.com", "sips:b.example.com")
     assert config.trunk_interval == 9.0
+    assert (config.min_expires, config.allow_events) == (60.0, ("dialog", "reg"))
     assert config.instance_id == "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
     assert config.register_rate == 0.5
     assert config.users == (User(realm="example.com", username="alice", password="w"),)
