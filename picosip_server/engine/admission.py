@@ -17,6 +17,8 @@ from picosip_server.sip.ua.outputs import Failure, FailureKind
 RETRY_AFTER = (("Retry-After", "5"),)
 """For a server that goes: others are there to take the work at once."""
 
+_ALWAYS = frozenset({"ACK", "BYE", "PRACK"})
+
 
 class Admission:
     """Refuses new work with 503 towards SIP, and with a failure towards the application."""
@@ -46,11 +48,18 @@ class Admission:
 
     def refuse_request(self, request: Request) -> Refusal | None:
         """RFC 3261 section 21.5.4. An OPTIONS costs nothing and is the peer's way to ask."""
-        full = self._full(a_call=True) and request.method != "OPTIONS"
+        full = request.method != "OPTIONS" and self._full(a_call=request.method == "INVITE")
         if not self._refuses(full):
             return None
         if self.draining:
             return Refusal(503, RETRY_AFTER)
+        return Refusal(503, (retry_later(request, self.secret),))
+
+    def refuse_inside(self, request: Request) -> Refusal | None:
+        """Inside dialogs there is room for as many again, and BYE and PRACK always pass."""
+        if request.method in _ALWAYS or len(self._population.routes) < 2 * self._max_transactions:
+            return None
+        self._population.counters["refused_overload"] += 1
         return Refusal(503, (retry_later(request, self.secret),))
 
     def refuse_command(self, command: Command) -> Failure | None:

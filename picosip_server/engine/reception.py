@@ -157,7 +157,8 @@ class Reception:
         call = self._population.routes.get(dialog_key(request.call_id, request.to.tag))
         self._population.trace(request, data, source, call, now)
         if isinstance(call, Call | OutgoingSubscription | IncomingSubscription):
-            refusal = self._counted(self._gate.check_inside(request, call, source, now))
+            refusal = self._admission.refuse_inside(request)
+            refusal = refusal or self._counted(self._gate.check_inside(request, call, source, now))
             if refusal is not None:
                 self._refuse(request, hop, refusal, now)
                 return

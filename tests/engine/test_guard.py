@@ -431,6 +431,24 @@ def test_a_full_server_lets_calls_end(limits: dict[str, int]) -> None:
     assert server.ask(inside("BYE", tag)).status == 200
 
 
+def test_the_room_inside_dialogs_is_not_endless_but_for_what_ends_them() -> None:
+    server = Server(max_transactions=4)
+    tag = established(server)
+    inside_it = [server.ask(inside("OPTIONS", tag, number=number)) for number in range(8, 16)]
+    assert [each.status for each in inside_it] == [200] * 5 + [503] * 3
+    assert retry_after(inside_it[-1]) >= 5
+    assert server.ask(inside("PRACK", tag, "RAck: 1 1 INVITE", number=16)).status == 481
+    assert server.ask(inside("BYE", tag, number=17)).status == 200
+
+
+def test_a_server_full_of_calls_takes_other_requests() -> None:
+    server = Server("MESSAGE", max_calls=0)
+    assert retry_after(server.ask(request("INVITE", 1))) >= 5
+    assert server.ask(request("OPTIONS", 2)).status == 200
+    assert server.hear(request("MESSAGE", 3)) == []
+    assert len(server.of(events.IncomingRequest)) == 1
+
+
 def test_commands_that_refer_to_a_call_pass_a_full_server() -> None:
     server = Server(max_transactions=1)
     server.invite(f"sip:a@{FAR}")

@@ -87,6 +87,9 @@ class ScriptedEngine:
     def set_tracing(self, on: bool) -> None:
         self.tracing.append(on)
 
+    def hold_back(self, on: bool) -> None:
+        raise NotImplementedError
+
     def refuse_new_work(self) -> None:
         self._refusing = True
 

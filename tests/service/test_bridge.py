@@ -36,6 +36,7 @@ class Engine:
         self.sink = sink
         self.commands: list[Command] = []
         self.tokens: list[Hashable] = []
+        self.held_back: list[bool] = []
 
     def start(self) -> tuple[ListenerSpec, ...]:
         return ()
@@ -58,6 +59,9 @@ class Engine:
 
     def set_tracing(self, on: bool) -> None:
         raise NotImplementedError
+
+    def hold_back(self, on: bool) -> None:
+        self.held_back.append(on)
 
     def refuse_new_work(self) -> None:
         raise NotImplementedError
@@ -155,6 +159,20 @@ async def test_a_flood_leaves_the_loop_its_turns() -> None:
     assert turns >= 3
     assert [event.resource for event in ends.events] == [f"calls/{n}" for n in range(600)]
     assert ends.seen.count("batch") == 3
+
+
+async def test_an_engine_whose_outputs_pile_up_is_held_back() -> None:
+    """And none of them is lost."""
+    ends = Ends()
+    event = values.created("calls/a")
+    ends.engine.say([Occurred(event=event)] * 50_000)
+    assert ends.engine.held_back == []
+    ends.engine.say([Occurred(event=event)])
+    assert ends.engine.held_back == [True]
+    while len(ends.events) < 50_001:
+        await asyncio.sleep(0)
+        left = 50_001 - len(ends.events)
+        assert ends.engine.held_back == ([True] if left >= 25_000 else [True, False])
 
 
 async def test_a_failure_is_raised() -> None:
