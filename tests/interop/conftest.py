@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.server import PicosipServer
 
+pytest.register_assert_rewrite("tests.interop.scenarios")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker of tests that need a program of somebody else's."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from tests.interop.blocks import expand
 from tests.support.process import Process
 from tests.support.raw import RawMessage
 from tests.support.waiting import free_port, is_bound, wait_until
@@ -32,7 +33,7 @@ class Sipp:
 
     ``calls``: it ends by itself after so many. ``pause``: milliseconds of each ``<pause/>``.
     ``keys``: what stands for ``[name]`` in the scenario (SIPp's own -key comes too late for
-    a status code).
+    a status code), besides what ``tests/interop/blocks.py`` has for all.
     """
 
     def __init__(
@@ -62,9 +63,7 @@ class Sipp:
         command: list[str | Path] = ["sipp"]
         if server is not None:
             command.append(f"{server[0]}:{server[1]}")
-        text = (SCENARIOS / f"{scenario}.xml").read_text()
-        for name, value in (keys or {}).items():
-            text = text.replace(f"[{name}]", value)
+        text = expand((SCENARIOS / f"{scenario}.xml").read_text(), dict(keys or {}))
         (self._home / "scenario.xml").write_text(text)
         command += ["-sf", "scenario.xml"]
         command += ["-i", host, "-bind_local", "-p", str(self.port)]

@@ -34,7 +34,9 @@ def test_killed_application_resumes_and_ends_all_calls(tmp_path: Path) -> None:
     ):
         first = start(server, home)
         wait_until((home / "cursor.json").exists, what="the application's first cursor")
-        with Sipp("uac_hung_up", tmp_path, server=server.udp, calls=200, rate=100) as callers:
+        with Sipp(
+            "rfc3261-s15.1.2-hung-up-uac", tmp_path, server=server.udp, calls=200, rate=100
+        ) as callers:
             others = [RawCall(phone) for _ in range(10)]
             observer.wait_for_count("call_confirmed", 210, timeout=20)
             assert first.running, first.tail()
@@ -44,7 +46,7 @@ def test_killed_application_resumes_and_ends_all_calls(tmp_path: Path) -> None:
             for call in others:
                 call.hang_up()
             observer.wait_for_count("call_ended", 10)
-            with Sipp("uac_hung_up", tmp_path, server=server.udp, calls=10) as late:
+            with Sipp("rfc3261-s15.1.2-hung-up-uac", tmp_path, server=server.udp, calls=10) as late:
                 observer.wait_for_count("call_received", 220)
                 assert observer.stats().active_calls == 210
                 revision = observer.cursor.revision

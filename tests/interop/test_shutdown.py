@@ -21,7 +21,7 @@ def test_drain_ends_calls_after_their_time(tmp_path: Path) -> None:
     with PicosipServer(tmp_path / "server", "--drain-timeout=1.5") as server:
         with (
             App(server.grpc, on_event=answering) as app,
-            Sipp("uac_hung_up", tmp_path, server=server.udp, calls=20) as sipp,
+            Sipp("rfc3261-s15.1.2-hung-up-uac", tmp_path, server=server.udp, calls=20) as sipp,
             RawUdp(server.udp) as late,
         ):
             app.wait_for_count("call_confirmed", 20)
@@ -45,7 +45,7 @@ def test_drained_server_ends_with_its_last_call(tmp_path: Path) -> None:
     with PicosipServer(tmp_path / "server", "--drain-timeout=60") as server:
         with (
             App(server.grpc, on_event=answering) as app,
-            Sipp("uac_hung_up", tmp_path, server=server.udp, calls=2) as sipp,
+            Sipp("rfc3261-s15.1.2-hung-up-uac", tmp_path, server=server.udp, calls=2) as sipp,
         ):
             confirmed = app.wait_for_count("call_confirmed", 2)
             server.process.popen.send_signal(signal.SIGTERM)

@@ -33,10 +33,17 @@ def test_calls_both_ways(server: PicosipServer, tmp_path: Path, transport: str) 
     with App(server.grpc, on_event=answering) as app:
         where = (f"[{HOST}]", server.ports[transport])
         with Sipp(
-            "uac_call", tmp_path, server=where, transport=transport, calls=10, host=HOST
+            "rfc3261-s13.2-call-uac",
+            tmp_path,
+            server=where,
+            transport=transport,
+            calls=10,
+            host=HOST,
         ) as sipp:
             assert sipp.finish().successful == 10
-        with Sipp("uas_call", tmp_path, transport=transport, calls=10, host=HOST) as sipp:
+        with Sipp(
+            "rfc3261-s13.2-call-uas", tmp_path, transport=transport, calls=10, host=HOST
+        ) as sipp:
             calls = [app.invite(sipp.uri, sender=f"sip:interop@[{HOST}]") for _ in range(10)]
             for call in calls:
                 app.wait_for("call_confirmed", call)
