@@ -79,9 +79,54 @@ def serve(
         _option(
             "sip",
             "TRANSPORT:ADDR:PORT",
-            "Take SIP here, over udp or tcp; IPv6 in brackets, port 0 for any free one. "
+            "Take SIP here: udp, tcp, tls, ws or wss; IPv6 in brackets, port 0 for any free one. "
             "Repeatable.",
             _ADDRESSES,
+        ),
+    ] = None,
+    sip_tls_cert: Annotated[
+        str | None,
+        _option(
+            "sip_tls_cert",
+            "FILE",
+            "Certificate chain for SIP over TLS and WSS, PEM; read again when it changes.",
+            _ADDRESSES,
+        ),
+    ] = None,
+    sip_tls_key: Annotated[
+        str | None, _option("sip_tls_key", "FILE", "Its key, PEM.", _ADDRESSES)
+    ] = None,
+    sip_tls_ca: Annotated[
+        str | None,
+        _option(
+            "sip_tls_ca",
+            "FILE",
+            "Authorities that SIP peers' certificates are checked by.",
+            _ADDRESSES,
+            "those of the system",
+        ),
+    ] = None,
+    sip_tls_client_cert: Annotated[
+        str | None,
+        _option(
+            "sip_tls_client_cert",
+            "FILE",
+            "Certificate chain to show where this server connects.",
+            _ADDRESSES,
+            "--sip-tls-cert",
+        ),
+    ] = None,
+    sip_tls_client_key: Annotated[
+        str | None, _option("sip_tls_client_key", "FILE", "Its key, PEM.", _ADDRESSES)
+    ] = None,
+    sip_tls_verify_client: Annotated[
+        str | None,
+        _option(
+            "sip_tls_verify_client",
+            "BOOL",
+            "Whether SIP peers that connect by TLS must show a certificate.",
+            _ADDRESSES,
+            "false",
         ),
     ] = None,
     advertise: Annotated[

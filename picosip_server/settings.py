@@ -33,7 +33,7 @@ from pydantic_settings import (
 
 from picosip_server import settings_guard as guard
 from picosip_server.addresses import HostPort, is_ip, parse_host_port, unix_path
-from picosip_server.engine.config import EngineConfig, ListenerSpec
+from picosip_server.engine.config import EngineConfig, ListenerSpec, TlsFiles
 from picosip_server.settings_file import SettingsError, SettingsFile, read_settings_file
 from picosip_server.settings_guard import GuardSettings
 from picosip_server.settings_types import REPEATED, SECONDS, Seconds
@@ -44,7 +44,7 @@ from picosip_server.tls_files import check_authority, check_pair
 from picosip_server.users import UsersFile, read_users
 
 PREFIX = "PICOSIP_"
-TRANSPORTS = ("udp", "tcp")
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 _MEDIA_TYPE = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+/[!#-'*+.0-9A-Z^-z|~-]+")
 _NODE = re.compile(r"[a-z0-9]{4,8}")
 
@@ -54,6 +54,12 @@ _EXPECTED = {
     "challenge_listener": "one of the addresses of --sip, as it stands there",
     "grpc": "ADDR:PORT or unix:PATH, such as 127.0.0.1:50051",
     "sip": "TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
+    "sip_tls_cert": _PATH,
+    "sip_tls_key": _PATH,
+    "sip_tls_ca": _PATH,
+    "sip_tls_client_cert": _PATH,
+    "sip_tls_client_key": _PATH,
+    "sip_tls_verify_client": "true or false",
     "advertise": "HOST[:PORT], such as sip.example.com or 203.0.113.7:5060",
     "outbound_proxy": "a SIP URI, such as sip:proxy.example.com;lr",
     "accept": "a media type, such as application/pidf+xml",
@@ -92,7 +98,7 @@ def _grpc_address(text: str) -> str:
 def _sip_address(text: str) -> str:
     transport, _, address = text.partition(":")
     if transport.lower() not in TRANSPORTS:
-        raise ValueError(f"the transport must be {' or '.join(TRANSPORTS)}, not {transport!r}")
+        raise ValueError(f"the transport must be one of {', '.join(TRANSPORTS)}, not {transport!r}")
     found = parse_host_port(address)
     if not is_ip(found.host):
         raise ValueError(f"an IP address of this machine is needed, not the name {found.host!r}")
@@ -200,9 +206,19 @@ class Settings(GuardSettings):
         "udp:0.0.0.0:5060",
         "tcp:0.0.0.0:5060",
     )
-    """``udp`` or ``tcp``, an IP address, a port."""
+    """``udp``, ``tcp``, ``tls``, ``ws`` or ``wss``, an IP address, a port."""
     challenge_listener: Annotated[tuple[SipAddress, ...], *REPEATED] = ()
     """Those of ``sip`` where requests are challenged; empty: all."""
+    sip_tls_cert: Readable | None = None
+    """Certificate chain for SIP over TLS and WSS, PEM; it is read again when it changes."""
+    sip_tls_key: Annotated[Readable | None, Field(validate_default=True)] = None
+    sip_tls_ca: Readable | None = None
+    """Authorities that SIP peers' certificates are checked by; None: the system's."""
+    sip_tls_client_cert: Readable | None = None
+    """Chain that is shown where this server connects; None: ``sip_tls_cert``."""
+    sip_tls_client_key: Readable | None = None
+    sip_tls_verify_client: bool = False
+    """Whoever connects by TLS or WSS must show a certificate."""
     advertise: Annotated[str, AfterValidator(_advertised)] = ""
     """``HOST[:PORT]`` for Via and Contact; empty: the address of the socket."""
     outbound_proxy: Annotated[str, AfterValidator(_proxy)] = ""
@@ -278,6 +294,28 @@ class Settings(GuardSettings):
             if address not in info.data.get("sip", chosen):
                 raise ValueError(f"{address} is not among the listeners (--sip)")
         return chosen
+
+    @field_validator("sip_tls_key", "sip_tls_client_key", mode="after")
+    @classmethod
+    def _sip_key_beside_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        name = str(info.field_name).replace("key", "cert")
+        cert = info.data.get(name)
+        if name in info.data and (cert is None) != (key is None):
+            raise ValueError(f"a certificate ({flag(name)}) and its key need each other")
+        if cert is not None and key is not None:
+            check_pair(cert, key)
+        # None given is looked at only where something needs it.
+        secure = [each for each in info.data.get("sip", ()) if each.startswith(("tls:", "wss:"))]
+        if secure and info.field_name == "sip_tls_key" and cert is None and name in info.data:
+            raise ValueError(f"{secure[0]} needs a certificate: give --sip-tls-cert and its key")
+        return key
+
+    @field_validator("sip_tls_ca", mode="after")
+    @classmethod
+    def _sip_authority(cls, ca: Path | None) -> Path | None:
+        if ca is not None:
+            check_authority(ca)
+        return ca
 
     @field_validator("tls_key", mode="after")
     @classmethod
@@ -364,6 +402,14 @@ def engine_config(settings: Settings) -> EngineConfig:
     return EngineConfig(
         listeners=tuple(_listener(text) for text in settings.sip),
         node=settings.node,
+        tls=TlsFiles(
+            cert=_path(settings.sip_tls_cert),
+            key=_path(settings.sip_tls_key),
+            ca=_path(settings.sip_tls_ca),
+            client_cert=_path(settings.sip_tls_client_cert),
+            client_key=_path(settings.sip_tls_client_key),
+            verify_client=settings.sip_tls_verify_client,
+        ),
         advertise_host=host,
         advertise_port=port,
         outbound_proxy=settings.outbound_proxy,
@@ -395,6 +441,10 @@ def _challenging(settings: Settings) -> frozenset[int] | None:
     if not chosen:
         return None
     return frozenset(index for index, text in enumerate(settings.sip) if text in chosen)
+
+
+def _path(path: Path | None) -> str:
+    return "" if path is None else str(path)
 
 
 def _listener(text: str) -> ListenerSpec:

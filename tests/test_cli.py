@@ -102,7 +102,8 @@ def test_both_ways_to_start_it(program: list[str]) -> None:
         (
             ["serve", "--workers=-1", "--sip", "udp:127.0.0.1:0", "--sip", "sctp:127.0.0.1:0"],
             [
-                "picosip: --sip 'sctp:127.0.0.1:0': the transport must be udp or tcp, not 'sctp'; "
+                "picosip: --sip 'sctp:127.0.0.1:0': "
+                "the transport must be one of udp, tcp, tls, ws, wss, not 'sctp'; "
                 "expected TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
                 "picosip: --workers '-1': expected a whole number from 0 to 256",
             ],

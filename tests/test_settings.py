@@ -109,8 +109,9 @@ def test_variables_that_are_no_settings_are_let_be(monkeypatch: pytest.MonkeyPat
         ),
         (
             "sip",
-            ("ws:127.0.0.1:80",),
-            "--sip 'ws:127.0.0.1:80': the transport must be udp or tcp, not 'ws'; "
+            ("sctp:127.0.0.1:80",),
+            "--sip 'sctp:127.0.0.1:80': "
+            "the transport must be one of udp, tcp, tls, ws, wss, not 'sctp'; "
             "expected TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
         ),
         (
@@ -412,3 +413,26 @@ def test_kinds_of_address() -> None:
     assert unix_path("127.0.0.1:1") is None
     assert is_loopback("127.8.8.8") and is_loopback("::1") and is_loopback("localhost")
     assert not is_loopback("0.0.0.0") and not is_loopback("example.com")
+
+
+@pytest.mark.parametrize("listener", ["tls:127.0.0.1:0", "wss:127.0.0.1:0"])
+def test_a_secure_listener_needs_a_certificate(listener: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"sip": (listener,)})
+    assert f"{listener} needs a certificate: give --sip-tls-cert and its key" in str(caught.value)
+
+
+def test_certificates_for_sip(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("sip.example.com")
+    cert, key, ca = tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "ca.pem"
+    issued.cert_chain_pems[0].write_to_path(str(cert))
+    issued.private_key_pem.write_to_path(str(key))
+    authority.cert_pem.write_to_path(str(ca))
+    given = {"sip": ("tls:127.0.0.1:0",), "sip_tls_cert": str(cert), "sip_tls_key": str(key)}
+    config = engine_config(load({**given, "sip_tls_ca": str(ca), "sip_tls_verify_client": "true"}))
+    assert (config.tls.cert, config.tls.key, config.tls.ca) == (str(cert), str(key), str(ca))
+    assert config.tls.verify_client
+    with pytest.raises(SettingsError) as caught:
+        load({**given, "sip_tls_client_cert": str(cert)})
+    assert "need each other" in str(caught.value)

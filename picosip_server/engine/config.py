@@ -14,11 +14,32 @@ class ListenerSpec:
     """A transport address to listen on, or listened on."""
 
     transport: str
-    """``UDP`` or ``TCP``."""
+    """``UDP``, ``TCP``, ``TLS``, ``WS`` or ``WSS``."""
     host: str
     """IP address, IPv6 without brackets."""
     port: int
     """0 lets the system choose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Paths of PEM files for TLS under SIP; empty: none."""
+
+    cert: str = ""
+    """Chain of this server."""
+    key: str = ""
+    ca: str = ""
+    """Authorities that peers' certificates are checked by; empty: the system's."""
+    client_cert: str = ""
+    """Chain that we show where we connect; empty: the server's."""
+    client_key: str = ""
+    verify_client: bool = False
+    """Whoever connects must show a certificate."""
+
+    def paths(self) -> tuple[str, ...]:
+        """Those that are there."""
+        names = (self.cert, self.key, self.ca, self.client_cert, self.client_key)
+        return tuple(filter(None, names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +49,8 @@ class EngineConfig:
     listeners: tuple[ListenerSpec, ...]
     node: str
     """4 to 8 characters of [a-z0-9]: part of every resource name that this server makes."""
+    tls: TlsFiles = TlsFiles()
+    """For TLS and WSS."""
     advertise_host: str = ""
     """Host for Via and Contact, where peers see another one than the sockets do."""
     advertise_port: int = 0

@@ -53,6 +53,7 @@ def way_back(request: Request, source: Source) -> Hop:
         local_port=source.local_port,
         listener=source.listener,
         flow=source.flow,
+        secure=request.uri_text[:5].lower() == "sips:",
     )
 
 

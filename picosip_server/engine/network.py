@@ -58,6 +58,9 @@ class Network(Protocol):
             Unreachable: it is known at once that it cannot be sent.
         """
 
+    def learn(self, host: str, port: int, flow: int) -> None:
+        """What is sent to this host and port of a Contact goes over that connection."""
+
     def locate(self, target: Target, ticket: Ticket) -> tuple[Hop, ...] | None:
         """The hops of a target; None where they come later, through ``Core.located``.
 

@@ -99,6 +99,10 @@ class Population:
         else:
             self.timers.schedule(user)
 
+    def learn(self, host: str, port: int, flow: int) -> None:
+        """See ``Network.learn``."""
+        self._network.learn(host, port, flow)
+
     def timeout(self, now: float) -> None:
         """Lets everything that is due happen."""
         for user in self.timers.due(now):

@@ -19,7 +19,7 @@ from picosip_server.engine.intake import (
 from picosip_server.engine.network import Source
 from picosip_server.engine.population import Population
 from picosip_server.sip.errors import ParseError, RemoteProtocolError
-from picosip_server.sip.hop import Hop
+from picosip_server.sip.hop import WEBSOCKET, Hop
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.parse import parse
 from picosip_server.sip.replaces import replaces_of
@@ -122,6 +122,8 @@ class Reception:
     def _request(self, request: Request, data: bytes, source: Source, now: float) -> None:
         stamp(request, source)
         hop = way_back(request, source)
+        if source.flow:
+            self._learn(request, source)
         population = self._population
         method = request.method
         key = server_key(request)
@@ -141,6 +143,13 @@ class Reception:
             population.counters["acks_unmatched"] += 1
         else:
             self._outside(request, data, source, hop, now)
+
+    def _learn(self, request: Request, source: Source) -> None:
+        """RFC 7118 section 5.2, RFC 5626: a browser is reached over its own connection only."""
+        for contact in request.contacts:
+            uri = contact.uri
+            if uri.host.endswith(".invalid") or uri.transport in WEBSOCKET:
+                self._population.learn(uri.host, uri.port or 0, source.flow)
 
     def _cancel(self, request: Request, data: bytes, source: Source, hop: Hop, now: float) -> None:
         key = server_key(request, "INVITE")

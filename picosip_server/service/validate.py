@@ -18,7 +18,6 @@ from picosip_server.sip.headers import canonical
 from picosip_server.sip.uri import Uri
 
 RESERVED_HEADER = "RESERVED_HEADER"
-UNSUPPORTED = "UNSUPPORTED_FIELD"
 
 ALWAYS_RESERVED = frozenset(
     (

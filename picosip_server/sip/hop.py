@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from picosip_server.sip.uri import Uri
 
+SECURE = frozenset({"TLS", "WSS"})
+WEBSOCKET = frozenset({"WS", "WSS"})
 DEFAULT_PORT = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
 
 
@@ -20,14 +22,24 @@ class Target:
     host: str
     port: int = 0
     transport: str = ""
+    domain: str = ""
+    """Whom the certificate of a secure transport must name (RFC 5922); empty: the host."""
+    secure: bool = False
+    """A SIPS URI: no hop without TLS."""
 
     @staticmethod
     def of(uri: Uri) -> Target:
         """The target of a SIP or SIPS URI (RFC 3263 section 4: maddr wins over the host)."""
+        transport = uri.transport
+        if uri.secure:
+            # RFC 3261 section 26.2.2: the transport parameter names what is under TLS.
+            transport = "WSS" if transport in WEBSOCKET else "TLS"
         return Target(
             host=uri.params.get("maddr") or uri.host,
             port=uri.port or 0,
-            transport=uri.transport or ("TLS" if uri.secure else ""),
+            transport=transport,
+            domain=uri.host,
+            secure=uri.secure,
         )
 
 
@@ -58,6 +70,10 @@ class Hop:
     local_port: int
     listener: int = 0
     flow: int = 0
+    domain: str = field(default="", compare=False)
+    """Whom the peer's certificate must name; empty: the host."""
+    secure: bool = False
+    """On the way of a SIPS URI."""
     seen: Seen | None = None
     gruu: str = ""
     """URI that reaches this user agent from everywhere (RFC 5627); empty: none is known."""
@@ -89,10 +105,17 @@ class Hop:
         where = self.sent_by
         if self.seen is not None:
             where = f"{bracketed(self.seen.host)}:{self.seen.port}"
-        kind = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
+        scheme = "sips" if self.secure else "sip"
+        kind = f";transport={self.transport.lower()}"
+        if self.transport == "UDP" or (self.transport == "TLS" and self.secure):
+            # RFC 5630 section 3.1.3: sips says TLS by itself.
+            kind = ""
+        elif self.transport == "WSS":
+            # RFC 7118 section 5.4: there is one value for both.
+            kind = ";transport=ws"
         # RFC 5626 section 4.3: without a GRUU, "ob" has the edge send to this flow.
         flow = ";ob" if self.outbound else ""
-        return f"<sip:{who}{where}{kind}{flow}>"
+        return f"<{scheme}:{who}{where}{kind}{flow}>"
 
 
 def bracketed(host: str) -> str:

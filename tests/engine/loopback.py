@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.engine import Engine
 from picosip_server.engine.snapshot import Snapshot
-from picosip_server.engine.transport.tcp import DEFAULT_LIMITS, StreamLimits
+from picosip_server.engine.transport.stream import DEFAULT_LIMITS, StreamLimits
 from picosip_server.sip.address import Address
 from picosip_server.sip.build import response_to
 from picosip_server.sip.framing import StreamFramer

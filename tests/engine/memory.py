@@ -208,6 +208,9 @@ class Host:
             raise Unreachable(f"no route to {hop.host}")
         self.simulation.carry(self.address, hop, data)
 
+    def learn(self, host: str, port: int, flow: int) -> None:
+        raise AssertionError("there are no connections here")
+
     def locate(self, target: Target, ticket: Ticket) -> tuple[Hop, ...] | None:
         if target.host in self.names:
             delay, addresses = self.names[target.host]

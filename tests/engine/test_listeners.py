@@ -120,7 +120,7 @@ def test_a_family_without_listener_fails_the_call_with_a_reason() -> None:
             ("sip:x@[::1]", "no UDP or TCP listener for IPv6"),
             ("sip:x@127.0.0.1;transport=tcp", "no TCP listener for IPv4"),
             ("sip:x@127.0.0.1;transport=sctp", "the transport SCTP is not offered"),
-            ("sips:x@127.0.0.1", "the transport TLS is not offered"),
+            ("sips:x@127.0.0.1", "no TLS listener for IPv4"),
         ]:
             failure = agent.failure(agent.invite(uri, wait_for=WaitFor.FINAL))
             assert failure.kind is FailureKind.TRANSPORT

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 import structlog
 
-from picosip_server.engine.transport.tcp import StreamLimits
+from picosip_server.engine.transport.stream import StreamLimits
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Options, WaitFor
 from picosip_server.sip.ua.outputs import FailureKind

@@ -183,8 +183,8 @@ CASES: list[tuple[str, Callable[[], object], list[tuple[str, str]]]] = [
         ("options.contact_parameters[1].value", CONTROLS),
     ]),
     ("next hop", invite(options=options(next_hop=pb.Endpoint(
-        transport=pb.TRANSPORT_TLS, port=-1))), [
-        ("options.next_hop.transport", "this server speaks UDP and TCP only"),
+        transport=9, port=-1))), [
+        ("options.next_hop.transport", "is no value of the enumeration"),
         ("options.next_hop.host", REQUIRED),
         ("options.next_hop.port", "must be from 0 to 65535"),
     ]),

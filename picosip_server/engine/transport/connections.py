@@ -1,4 +1,5 @@
-"""All TCP connections of the server: accepted, opened, found again, closed (18.1.1, 18.2.2)."""
+"""All stream connections of the server: accepted, opened, found again, closed (RFC 3261 18.1.1,
+18.2.2)."""
 
 from __future__ import annotations
 
@@ -12,16 +13,28 @@ import structlog
 
 from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.network import Sender, Source, Unreachable
+from picosip_server.engine.transport.layers import (
+    Framing,
+    LayerError,
+    Plain,
+    Security,
+    SipFraming,
+)
 from picosip_server.engine.transport.listeners import Listeners
-from picosip_server.engine.transport.tcp import (
+from picosip_server.engine.transport.stream import (
     BATCH,
     DEFAULT_LIMITS,
+    StreamConnection,
     StreamLimits,
-    TcpConnection,
     prepare,
 )
+from picosip_server.engine.transport.tls import Tls, TlsContexts
+from picosip_server.engine.transport.websocket import WebSocketFraming
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.hop import Hop
+from picosip_server.sip.hop import SECURE, WEBSOCKET, Hop, bracketed
+
+_Peer = tuple[str, str, int, str]
+"""Transport, address, port, and for TLS the domain that the peer has proved to be."""
 
 _log = structlog.get_logger("picosip.engine")
 
@@ -47,7 +60,9 @@ class Connections:
         clock: Callable[[], float],
         admits: Callable[[str], bool] = lambda host: True,
         limits: StreamLimits = DEFAULT_LIMITS,
+        tls: TlsContexts | None = None,
     ) -> None:
+        self._tls = tls
         self._selector = selector
         self._listeners = listeners
         self._deliver = deliver
@@ -59,8 +74,8 @@ class Connections:
         self._admits = admits
         self._limits = limits
         self._complaints = Complaints()
-        self._by_number: dict[int, TcpConnection] = {}
-        self._by_peer: dict[tuple[str, int], TcpConnection] = {}
+        self._by_number: dict[int, StreamConnection] = {}
+        self._by_peer: dict[_Peer, StreamConnection] = {}
         self._paused: list[selectors.SelectorKey] = []
         self._count = 0
 
@@ -86,8 +101,8 @@ class Connections:
                 continue
             try:
                 prepare(accepted)
-                self._add(accepted, peer[:2], listener, connected=True)
-            except OSError as error:
+                self._accepted(accepted, peer[:2], listener)
+            except (OSError, LayerError) as error:
                 # Some systems say here that the peer is gone already.
                 accepted.close()
                 self._complain(peer[0], str(error))
@@ -100,13 +115,16 @@ class Connections:
         """
         connection = self._by_number.get(hop.flow)
         if connection is None or connection.closing:
-            connection = self._by_peer.get((hop.host, hop.port))
+            connection = self._by_peer.get(_peer_of(hop))
         if connection is None or connection.closing:
             connection = self._connect(hop)
         connection.send(data, sender)
 
     def expire(self, now: float) -> None:
-        """Gives up connections that keep us waiting. To be called about once a second."""
+        """Gives up connections that keep us waiting, and takes renewed certificates. To be called
+        about once a second."""
+        if self._tls is not None:
+            self._tls.refresh()
         for connection in list(self._by_number.values()):
             why = connection.overdue(now)
             if why:
@@ -120,7 +138,51 @@ class Connections:
         for connection in list(self._by_number.values()):
             self._drop(connection)
 
-    def _connect(self, hop: Hop) -> TcpConnection:
+    def hop(self, flow: int) -> Hop | None:
+        """The way over a connection that stands; None where it is gone. From any thread."""
+        connection = self._by_number.get(flow)
+        if connection is None or connection.closing:
+            return None
+        source = self._source(connection)
+        return Hop(
+            transport=source.transport,
+            host=source.host,
+            port=source.port,
+            local_host=source.local_host,
+            local_port=source.local_port,
+            listener=source.listener,
+            flow=flow,
+        )
+
+    def _accepted(self, sock: socket.socket, peer: tuple[str, int], listener: int) -> None:
+        transport = self._listeners.transport(listener)
+        security: Security = Plain()
+        if transport in SECURE:
+            assert self._tls is not None and self._tls.server is not None, "checked at the start"
+            security = Tls(self._tls.server, server=True)
+        framing = WebSocketFraming(server=True) if transport in WEBSOCKET else SipFraming()
+        self._add(
+            sock,
+            peer,
+            listener,
+            connected=True,
+            transport=transport,
+            security=security,
+            framing=framing,
+        )
+
+    def _layers(self, hop: Hop) -> tuple[Security, Framing]:
+        domain = hop.domain or hop.host
+        security: Security = Plain()
+        if hop.transport in SECURE:
+            assert self._tls is not None, "there is a listener of this transport"
+            security = Tls(self._tls.client, server=False, domain=domain)
+        if hop.transport in WEBSOCKET:
+            host = f"{bracketed(domain)}:{hop.port}"
+            return security, WebSocketFraming(server=False, host=host)
+        return security, SipFraming()
+
+    def _connect(self, hop: Hop) -> StreamConnection:
         if len(self._by_number) >= self._limits.connections:
             raise Unreachable(f"this server has {self._limits.connections} connections, its most")
         family = socket.AF_INET6 if ":" in hop.host else socket.AF_INET
@@ -136,17 +198,42 @@ class Connections:
             problem = sock.connect_ex((hop.host, hop.port))
             if problem not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
                 raise OSError(problem, os.strerror(problem))
-            return self._add(sock, (hop.host, hop.port), hop.listener, connected=problem == 0)
+            security, framing = self._layers(hop)
+            connection = self._add(
+                sock,
+                (hop.host, hop.port),
+                hop.listener,
+                connected=problem == 0,
+                transport=hop.transport,
+                domain=hop.domain or hop.host,
+                security=security,
+                framing=framing,
+            )
+            if connection.connected:
+                connection.begin()
+            return connection
+        except LayerError as error:
+            sock.close()
+            raise _cannot_connect(hop, str(error)) from None
         except (OSError, OverflowError) as error:
             sock.close()
             reason = error.strerror if isinstance(error, OSError) else None
             raise _cannot_connect(hop, reason or str(error)) from None
 
     def _add(
-        self, sock: socket.socket, peer: tuple[str, int], listener: int, *, connected: bool
-    ) -> TcpConnection:
+        self,
+        sock: socket.socket,
+        peer: tuple[str, int],
+        listener: int,
+        *,
+        connected: bool,
+        transport: str,
+        security: Security,
+        framing: Framing,
+        domain: str = "",
+    ) -> StreamConnection:
         self._count += 1
-        connection = TcpConnection(
+        connection = StreamConnection(
             self._count,
             sock,
             peer,
@@ -155,14 +242,18 @@ class Connections:
             connected=connected,
             clock=self._clock,
             limits=self._limits,
+            transport=transport,
+            domain=domain,
+            security=security,
+            framing=framing,
         )
         events = selectors.EVENT_READ if connected else selectors.EVENT_WRITE
         self._selector.register(sock, events, self._watcher(connection))
         self._by_number[connection.number] = connection
-        self._by_peer[peer] = connection
+        self._by_peer[_key(connection)] = connection
         return connection
 
-    def _watcher(self, connection: TcpConnection) -> Callable[[int], None]:
+    def _watcher(self, connection: StreamConnection) -> Callable[[int], None]:
         def ready(mask: int) -> None:
             # It may have been closed since the selector reported it.
             if mask & selectors.EVENT_WRITE and connection.number in self._by_number:
@@ -174,31 +265,32 @@ class Connections:
 
     # As the owner of connections.
 
-    def arrived(self, connection: TcpConnection, data: bytes) -> None:
+    def arrived(self, connection: StreamConnection, data: bytes) -> None:
         """A whole message."""
         self._deliver(data, self._source(connection))
 
-    def ponged(self, connection: TcpConnection) -> None:
+    def ponged(self, connection: StreamConnection) -> None:
         """A single CRLF (RFC 5626 section 3.5.1)."""
         self._pong(connection.number)
 
-    def broken(self, connection: TcpConnection, error: ParseError) -> None:
+    def broken(self, connection: StreamConnection, error: ParseError) -> None:
         """The stream lost its frame (18.3); ``_fault`` may answer before it closes."""
         self._fault(error, self._source(connection))
 
-    def closed(self, connection: TcpConnection, detail: str) -> None:
+    def closed(self, connection: StreamConnection, detail: str) -> None:
         """The connection ends: whose messages had not left are told."""
         if connection.number not in self._by_number:
             return
         self._drop(connection)
         host, port = connection.peer
-        _log.debug("tcp closed", peer=host, port=port, detail=detail)
+        transport = connection.transport
+        _log.debug("connection closed", transport=transport, peer=host, port=port, detail=detail)
         self._closed(connection.number)
-        what = "connection to" if connection.connected else "cannot connect to"
+        what = "connection to" if connection.ready else "cannot connect to"
         for sender in connection.senders:
-            self._failed(sender, f"{what} {host} port {port}/TCP: {detail}")
+            self._failed(sender, f"{what} {host} port {port}/{transport}: {detail}")
 
-    def wants(self, connection: TcpConnection, *, write: bool) -> None:
+    def wants(self, connection: StreamConnection, *, write: bool) -> None:
         """Watches for room to write only while something waits."""
         if connection.number not in self._by_number:
             return
@@ -207,20 +299,21 @@ class Connections:
         if key.events != events:
             self._selector.modify(connection.socket, events, key.data)
 
-    def _drop(self, connection: TcpConnection) -> None:
+    def _drop(self, connection: StreamConnection) -> None:
         del self._by_number[connection.number]
-        if self._by_peer.get(connection.peer) is connection:
-            del self._by_peer[connection.peer]
+        key = _key(connection)
+        if self._by_peer.get(key) is connection:
+            del self._by_peer[key]
         self._selector.unregister(connection.socket)
         connection.socket.close()
 
-    def _source(self, connection: TcpConnection) -> Source:
+    def _source(self, connection: StreamConnection) -> Source:
         host, port = connection.peer
         local_host, local_port = self._listeners.local(
             connection.listener, host, own=connection.local[0]
         )
         return Source(
-            transport="TCP",
+            transport=connection.transport,
             host=host,
             port=port,
             local_host=local_host,
@@ -234,4 +327,15 @@ class Connections:
 
 
 def _cannot_connect(hop: Hop, reason: str) -> Unreachable:
-    return Unreachable(f"cannot connect to {hop.host} port {hop.port}/TCP: {reason}")
+    return Unreachable(f"cannot connect to {hop.host} port {hop.port}/{hop.transport}: {reason}")
+
+
+def _peer_of(hop: Hop) -> _Peer:
+    # RFC 5923: what one domain has proved is no proof of another at the same address.
+    domain = hop.domain or hop.host
+    return hop.transport, hop.host, hop.port, domain.lower() if hop.transport in SECURE else ""
+
+
+def _key(connection: StreamConnection) -> _Peer:
+    domain = connection.domain.lower() if connection.transport in SECURE else ""
+    return connection.transport, *connection.peer, domain

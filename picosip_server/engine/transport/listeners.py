@@ -29,8 +29,14 @@ class Listeners:
         self._advertise_port = advertise_port
         self._routes: dict[str, tuple[float, str]] = {}
 
-    def hop(self, host: str, port: int, transport: str) -> Hop:
-        """The hop to an IP address.
+    def transport(self, index: int) -> str:
+        """What a listener speaks."""
+        return self._specs[index].transport
+
+    def hop(
+        self, host: str, port: int, transport: str, *, domain: str = "", secure: bool = False
+    ) -> Hop:
+        """The hop to an IP address, of that domain (whose certificate it must show over TLS).
 
         Port 0 means the transport's default, an empty transport UDP where there is a
         listener for it (RFC 3263 section 4.1: UDP for a SIP URI with a numeric host).
@@ -54,6 +60,8 @@ class Listeners:
                 local_host=local_host,
                 local_port=local_port,
                 listener=index,
+                domain=domain,
+                secure=secure,
             )
         kinds = " or ".join(wanted)
         raise Unreachable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import re
 import selectors
@@ -18,14 +19,17 @@ from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
 from picosip_server.engine.transport.connections import Connections
 from picosip_server.engine.transport.listeners import Listeners
 from picosip_server.engine.transport.resolver import Resolver
-from picosip_server.engine.transport.tcp import DEFAULT_LIMITS, StreamLimits, open_listener
+from picosip_server.engine.transport.stream import DEFAULT_LIMITS, StreamLimits, open_listener
+from picosip_server.engine.transport.tls import TlsContexts
 from picosip_server.engine.transport.udp import UdpSocket
 from picosip_server.engine.worker import Worker
 from picosip_server.sip import stun
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.hop import Hop, Target
+from picosip_server.sip.hop import DEFAULT_PORT, SECURE, WEBSOCKET, Hop, Target
 from picosip_server.sip.stun import looks_like_stun
 
+MOST_CONTACTS = 100_000
+"""Contacts that connections are remembered for."""
 MOST_WAITING = 10_000
 """Messages that may wait for a busy worker before further ones are dropped, as a network does."""
 
@@ -46,11 +50,14 @@ class Sockets:
     def __init__(self, config: EngineConfig, limits: StreamLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self.guard = Guard(config.guard)
+        self._tls = self._tls_contexts(config)
         self._udp: dict[int, UdpSocket] = {}
         self._tcp: dict[int, socket.socket] = {}
         self._workers: list[Worker] = []
         self._connections: Connections | None = None
         self.resolver = Resolver()
+        self._contacts: dict[tuple[str, int], int] = {}
+        """Which connection leads to a Contact that no name server knows; oldest first."""
         self.dropped = 0
         """Messages that found their worker too busy."""
         self.stun_dropped = 0
@@ -66,6 +73,15 @@ class Sockets:
             self.close()
             raise
 
+    @staticmethod
+    def _tls_contexts(config: EngineConfig) -> TlsContexts | None:
+        if not any(spec.transport in SECURE for spec in config.listeners):
+            return None
+        contexts = TlsContexts(config.tls)
+        if contexts.server is None:
+            raise OSError(errno.ENOENT, "TLS and WSS listeners need a certificate and its key")
+        return contexts
+
     def _bind(self, index: int, spec: ListenerSpec) -> ListenerSpec:
         try:
             if spec.transport == "UDP":
@@ -73,7 +89,7 @@ class Sockets:
                 return self._udp[index].bound
             self._tcp[index] = open_listener(spec.host, spec.port)
             port = self._tcp[index].getsockname()[1]
-            return ListenerSpec(transport="TCP", host=spec.host, port=port)
+            return ListenerSpec(transport=spec.transport, host=spec.host, port=port)
         except OSError as error:
             where = f"{spec.transport.lower()}:{spec.host}:{spec.port}"
             raise OSError(error.errno, f"cannot listen on {where}: {error.strerror}") from None
@@ -85,7 +101,10 @@ class Sockets:
         self._connections = connections = Connections(
             first.selector,
             self.listeners,
-            deliver=lambda data, source: self._deliver(data, source, stream=True),
+            # RFC 7118 section 5.3: a WebSocket message has its own end, as a datagram has.
+            deliver=lambda data, source: self._deliver(
+                data, source, stream=source.transport not in WEBSOCKET
+            ),
             fault=self._fault,
             failed=self._failed,
             closed=lambda flow: self._tell(lambda core, now: core.flow_closed(flow, now)),
@@ -93,6 +112,7 @@ class Sockets:
             admits=self._admits,
             clock=lambda: first.now,
             limits=self._limits,
+            tls=self._tls,
         )
         first.on_idle = connections.expire
         for index, udp in self._udp.items():
@@ -197,6 +217,22 @@ class Sockets:
         # Posted even to ourselves: the core may be in the midst of something.
         worker.post(lambda now: worker.core.failed(sender, detail, now))
 
+    def flow_hop(self, host: str, port: int) -> Hop | None:
+        """The way to a Contact that was learnt, while its connection stands."""
+        flow = self._contacts.get((host.lower(), port))
+        if flow is None or self._connections is None:
+            return None
+        return self._connections.hop(flow)
+
+    def learn(self, host: str, port: int, flow: int) -> None:
+        """A Contact that only the connection it came over leads to (RFC 7118 section 5.2)."""
+        contacts = self._contacts
+        key = (host.lower(), port)
+        contacts.pop(key, None)
+        while len(contacts) >= MOST_CONTACTS:
+            contacts.pop(next(iter(contacts)), None)
+        contacts[key] = flow
+
     def send_udp(self, hop: Hop, data: bytes) -> None:
         """Sends a datagram; from any thread.
 
@@ -256,16 +292,28 @@ class WorkerNetwork:
 
     def locate(self, target: Target, ticket: Ticket) -> tuple[Hop, ...] | None:
         """See ``Network.locate``."""
-        if target.transport not in ("", "UDP", "TCP"):
+        if target.transport and target.transport not in DEFAULT_PORT:
             raise Unreachable(f"the transport {target.transport} is not offered by this server")
         # A maddr or next hop may carry an IPv6 address in brackets.
         host = target.host.strip("[]")
+        learnt = self._sockets.flow_hop(host, target.port)
+        if learnt is not None:
+            return (learnt,)
         try:
             ipaddress.ip_address(host)
         except ValueError:
             self._resolve(target, ticket)
             return None
-        return (self._sockets.listeners.hop(host, target.port, target.transport),)
+        return (self._hop(host, target),)
+
+    def _hop(self, address: str, target: Target) -> Hop:
+        return self._sockets.listeners.hop(
+            address, target.port, target.transport, domain=target.domain, secure=target.secure
+        )
+
+    def learn(self, host: str, port: int, flow: int) -> None:
+        """See ``Network.learn``."""
+        self._sockets.learn(host, port, flow)
 
     def _resolve(self, target: Target, ticket: Ticket) -> None:
         worker = self._worker
@@ -278,7 +326,7 @@ class WorkerNetwork:
             detail = ""
             for each in addresses:
                 try:
-                    hops.append(self._sockets.listeners.hop(each, target.port, target.transport))
+                    hops.append(self._hop(each, target))
                 except Unreachable as error:
                     detail = str(error)
             if not hops:

@@ -14,7 +14,7 @@ from picosip.v1 import (
 )
 from picosip_server.sdp.errors import SdpError
 from picosip_server.service.convert import descriptions
-from picosip_server.service.validate import ALWAYS_RESERVED, NOT_FROM_URI, UNSUPPORTED, Check
+from picosip_server.service.validate import ALWAYS_RESERVED, NOT_FROM_URI, Check
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.users import is_ha1
 from picosip_server.sip.errors import ParseError
@@ -40,7 +40,14 @@ _MOST_HEADERS = 200
 _MOST_PARTS = 32
 _MOST_EDGES = 4
 """RFC 5626 section 4.2.1 asks for up to four."""
-_TRANSPORTS = {pb.TRANSPORT_UNSPECIFIED: "", pb.TRANSPORT_UDP: "UDP", pb.TRANSPORT_TCP: "TCP"}
+_TRANSPORTS = {
+    pb.TRANSPORT_UNSPECIFIED: "",
+    pb.TRANSPORT_UDP: "UDP",
+    pb.TRANSPORT_TCP: "TCP",
+    pb.TRANSPORT_TLS: "TLS",
+    pb.TRANSPORT_WS: "WS",
+    pb.TRANSPORT_WSS: "WSS",
+}
 _RELIABILITY = {
     call_pb.CallPolicy.RELIABLE_PROVISIONAL_UNSPECIFIED: Reliability.SUPPORTED,
     call_pb.CallPolicy.RELIABLE_PROVISIONAL_DISABLED: Reliability.DISABLED,
@@ -191,7 +198,7 @@ def _route(check: Check, field: str, text: str) -> None:
 def _next_hop(check: Check, value: pb.Endpoint) -> NextHop:
     transport = _TRANSPORTS.get(value.transport)
     if transport is None:
-        check.fail("options.next_hop.transport", "this server speaks UDP and TCP only", UNSUPPORTED)
+        check.fail("options.next_hop.transport", "is no value of the enumeration")
     host = check.text("options.next_hop.host", value.host, required=True, most=255)
     if " " in host:
         check.fail("options.next_hop.host", "must be a host name or an IP address")

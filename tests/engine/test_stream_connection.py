@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from picosip_server.engine.network import Sender
-from picosip_server.engine.transport.tcp import StreamLimits, TcpConnection, prepare
+from picosip_server.engine.transport.stream import StreamConnection, StreamLimits, prepare
 from picosip_server.sip.errors import ParseError
 
 MESSAGE = b"OPTIONS sip:x SIP/2.0\r\nContent-Length: 2\r\n\r\nxx"
@@ -36,7 +36,7 @@ class Line:
         self.broken_: list[ParseError] = []
         self.closed_: list[str] = []
         self.writes = False
-        self.connection = TcpConnection(
+        self.connection = StreamConnection(
             1,
             self.near,
             peer,
@@ -47,22 +47,22 @@ class Line:
             limits=LIMITS,
         )
 
-    def arrived(self, connection: TcpConnection, data: bytes) -> None:
+    def arrived(self, connection: StreamConnection, data: bytes) -> None:
         self.arrived_.append(data)
 
-    def ponged(self, connection: TcpConnection) -> None:
+    def ponged(self, connection: StreamConnection) -> None:
         self.pongs += 1
 
-    def broken(self, connection: TcpConnection, error: ParseError) -> None:
+    def broken(self, connection: StreamConnection, error: ParseError) -> None:
         self.broken_.append(error)
         connection.send(b"answer", None)
 
-    def closed(self, connection: TcpConnection, detail: str) -> None:
+    def closed(self, connection: StreamConnection, detail: str) -> None:
         if not self.closed_:
             self.closed_.append(detail)
             self.near.close()
 
-    def wants(self, connection: TcpConnection, *, write: bool) -> None:
+    def wants(self, connection: StreamConnection, *, write: bool) -> None:
         self.writes = write
 
     def feed(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""One TCP connection: framing in, a bounded queue out."""
+"""One connection of a stream transport: TCP, TLS, WS or WSS. A bounded queue out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from picosip_server.engine.network import Sender
+from picosip_server.engine.transport.layers import (
+    Framing,
+    LayerError,
+    Plain,
+    Reply,
+    Security,
+    SipFraming,
+)
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.framing import PING, KeepAlive, StreamFramer
+from picosip_server.sip.framing import PING, KeepAlive
 
 BATCH = 16
 """Connections accepted before others get their turn."""
@@ -25,7 +34,8 @@ class StreamLimits:
     """What peers on streams may cost us. Times are seconds."""
 
     connect: float = 10.0
-    """Until a connection stands. Shorter than timer B, so that another hop can be tried."""
+    """Until a connection stands, with its handshakes. Shorter than timer B, so that another hop
+    can be tried."""
     patience: float = 32.0
     """Until a message that has begun is whole, and until a peer takes some of what waits."""
     linger: float = 2.0
@@ -41,41 +51,46 @@ DEFAULT_LIMITS: Final = StreamLimits()
 class Owner(Protocol):
     """Who keeps the connections."""
 
-    def arrived(self, connection: TcpConnection, data: bytes) -> None:
+    def arrived(self, connection: StreamConnection, data: bytes) -> None:
         """A whole message came."""
 
-    def ponged(self, connection: TcpConnection) -> None:
+    def ponged(self, connection: StreamConnection) -> None:
         """A single CRLF came: the answer to a keep-alive, if one was sent."""
 
-    def broken(self, connection: TcpConnection, error: ParseError) -> None:
+    def broken(self, connection: StreamConnection, error: ParseError) -> None:
         """The stream cannot be framed any more; the connection closes after the answer."""
 
-    def closed(self, connection: TcpConnection, detail: str) -> None:
+    def closed(self, connection: StreamConnection, detail: str) -> None:
         """The connection is to be closed, or is already."""
 
-    def wants(self, connection: TcpConnection, *, write: bool) -> None:
+    def wants(self, connection: StreamConnection, *, write: bool) -> None:
         """What the loop is to watch for."""
 
 
-class TcpConnection:
+class StreamConnection:
     """``number`` is unique among all connections of the server and names the flow."""
 
     __slots__ = (
         "_clock",
-        "_framer",
+        "_framing",
         "_limits",
+        "_out",
         "_owner",
-        "_queue",
         "_queued",
         "_read_due",
+        "_ready_due",
+        "_security",
+        "_waiting",
         "_write_due",
         "closing",
         "connected",
+        "domain",
         "listener",
         "local",
         "number",
         "peer",
         "socket",
+        "transport",
     )
 
     def __init__(
@@ -89,53 +104,122 @@ class TcpConnection:
         connected: bool,
         clock: Callable[[], float],
         limits: StreamLimits = DEFAULT_LIMITS,
+        transport: str = "TCP",
+        domain: str = "",
+        security: Security | None = None,
+        framing: Framing | None = None,
     ) -> None:
         self.number = number
         self.socket = sock
         self.peer = peer
         self.listener = listener
         self.connected = connected
+        self.transport = transport
+        self.domain = domain
+        """Whom we connected to, as its certificate says; empty where the peer connected."""
         self.closing = False
         """Takes and brings no messages any more; only what waits goes out."""
         self.local: tuple[str, int] = sock.getsockname()[:2] if connected else ("", 0)
         self._owner = owner
         self._clock = clock
         self._limits = limits
-        self._framer = StreamFramer()
-        self._queue: deque[tuple[bytes, Sender | None]] = deque()
+        self._security: Security = security or Plain()
+        self._framing: Framing = framing or SipFraming()
+        self._waiting: list[tuple[bytes, Sender | None]] = []
+        """Messages before the handshakes are done."""
+        self._out: deque[tuple[bytes, Sender | None]] = deque()
+        """Octets for the socket."""
         self._queued = 0
         self._read_due: float | None = None
-        self._write_due: float | None = None if connected else clock() + limits.connect
+        self._write_due: float | None = None
+        self._ready_due: float | None = None if self.ready else clock() + limits.connect
+
+    @property
+    def ready(self) -> bool:
+        """Whether messages pass: it stands, and its handshakes are done."""
+        return self.connected and self._security.ready and self._framing.ready
 
     @property
     def senders(self) -> list[Sender]:
         """Whose messages have not left yet."""
-        return [sender for _, sender in self._queue if sender is not None]
+        return [sender for _, sender in (*self._out, *self._waiting) if sender is not None]
+
+    def begin(self) -> None:
+        """Says what the layers have to say first, once the connection stands."""
+        self._guarded(self._security.begin)
+        self._secured()
+        self._advance()
+
+    def _secured(self) -> None:
+        if self._security.ready and self.socket.fileno() >= 0:
+            self._guarded(lambda: self._security.seal(self._framing.begin()))
 
     def overdue(self, now: float) -> str:
         """Why the connection is to be given up now; empty: it is not."""
         if self._read_due is not None and self._read_due <= now:
             return "closed as faulty" if self.closing else "timed out in the midst of a message"
+        if self._ready_due is not None and self._ready_due <= now:
+            return "timed out without an answer"
         if self._write_due is not None and self._write_due <= now:
-            return "the peer reads nothing" if self.connected else "timed out without an answer"
+            return "the peer reads nothing"
         return ""
 
     def send(self, data: bytes, sender: Sender | None) -> None:
         """Sends now what can be sent, and the rest as the peer takes it."""
         if data == PING:
-            self._framer.await_pong()
-        self._queue.append((data, sender))
+            self._framing.await_pong()
+        if self.ready:
+            self._guarded(lambda: self._security.seal(self._framing.wrap(data)), sender)
+            return
+        self._waiting.append((data, sender))
         self._queued += len(data)
+        self._check_room()
+
+    def _guarded(self, make: Callable[[], bytes], sender: Sender | None = None) -> None:
+        """Puts the octets of a layer on their way; a layer that fails ends the connection."""
+        try:
+            data = make()
+        except LayerError as error:
+            self._fail(error)
+            return
+        if data:
+            self._out.append((data, sender))
+            self._queued += len(data)
+            if self._check_room() and self.connected and len(self._out) == 1:
+                self.flush()
+
+    def _check_room(self) -> bool:
         if self._queued > self._limits.queued:
             self._owner.closed(self, "the peer does not read what is sent to it")
-        elif self.connected and len(self._queue) == 1:
-            self.flush()
+            return False
+        return True
+
+    def _fail(self, error: LayerError) -> None:
+        words = self._security.last_words()
+        if words and self.connected and not self._out and self.socket.fileno() >= 0:
+            try:
+                self.socket.send(words)
+            except OSError as problem:
+                self._owner.closed(self, f"{error}; {problem.strerror or problem}")
+                return
+        self._owner.closed(self, str(error))
+
+    def _advance(self) -> None:
+        """Goes on with what waited for a layer to become ready."""
+        if self._ready_due is None or self.socket.fileno() < 0:
+            return
+        if self.ready:
+            self._ready_due = None
+            waiting, self._waiting = self._waiting, []
+            for data, sender in waiting:
+                self._queued -= len(data)
+                self.send(data, sender)
 
     def flush(self) -> None:
         """Writes what waits."""
         progress = False
-        while self._queue:
-            data, sender = self._queue[0]
+        while self._out:
+            data, sender = self._out[0]
             try:
                 sent = self.socket.send(data)
             except BlockingIOError:
@@ -146,16 +230,16 @@ class TcpConnection:
             progress = True
             self._queued -= sent
             if sent < len(data):
-                self._queue[0] = (data[sent:], sender)
+                self._out[0] = (data[sent:], sender)
                 break
-            self._queue.popleft()
-        if not self._queue:
+            self._out.popleft()
+        if not self._out:
             self._write_due = None
             if self.closing and not self._say_end():
                 return
         elif progress or self._write_due is None:
             self._write_due = self._clock() + self._limits.patience
-        self._owner.wants(self, write=bool(self._queue))
+        self._owner.wants(self, write=bool(self._out))
 
     def writable(self) -> None:
         """The loop says that the socket takes octets, or that connecting ended."""
@@ -165,8 +249,10 @@ class TcpConnection:
                 self._owner.closed(self, os.strerror(problem))
                 return
             self.connected = True
-            self._write_due = None
             self.local = self.socket.getsockname()[:2]
+            self.begin()
+            if self.socket.fileno() < 0:
+                return
         self.flush()
 
     def readable(self) -> None:
@@ -189,13 +275,29 @@ class TcpConnection:
                 return
 
     def _take(self, data: bytes) -> None:
+        was_ready = self._security.ready
+        try:
+            plain, reply = self._security.open(data)
+        except LayerError as error:
+            self._fail(error)
+            return
+        self._guarded(lambda: reply)
+        if not was_ready:
+            self._secured()
+        if plain and self.socket.fileno() >= 0:
+            self._read(plain)
+        self._advance()
+
+    def _read(self, plain: bytes) -> None:
         whole = False
         fault = None
         try:
-            for frame in self._framer.feed(data):
+            for frame in self._framing.feed(plain):
                 if isinstance(frame, bytes):
                     whole = True
                     self._owner.arrived(self, frame)
+                elif isinstance(frame, Reply):
+                    self._guarded(partial(self._security.seal, frame.data))
                 elif frame is KeepAlive.PING:
                     # RFC 5626 section 3.5.1
                     self.send(b"\r\n", None)
@@ -203,11 +305,16 @@ class TcpConnection:
                     self._owner.ponged(self)
         except ParseError as error:
             fault = error
-        fault = fault or self._framer.fault
+        except LayerError as error:
+            self._fail(error)
+            return
+        fault = fault or self._framing.fault
         if fault is not None:
             self._owner.broken(self, fault)
             self._close_gently()
-        elif not self._framer.pending:
+        elif self._framing.closing:
+            self._close_gently()
+        elif not self._framing.pending:
             self._read_due = None
         elif whole or self._read_due is None:
             # A busy peer's segments nearly always end within a message: each gets its own time.
