@@ -38,7 +38,7 @@ class Target:
             host=uri.params.get("maddr") or uri.host,
             port=uri.port or 0,
             transport=transport,
-            domain=uri.host,
+            domain=uri.host if uri.params.get("maddr") else "",
             secure=uri.secure,
         )
 

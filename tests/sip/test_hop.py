@@ -15,9 +15,11 @@ from picosip_server.sip.uri import Uri
         ("sip:a@example.com:5070", Target(host="example.com", port=5070)),
         ("sip:a@h;transport=tcp", Target(host="h", transport="TCP")),
         ("sip:a@h;transport=udp", Target(host="h", transport="UDP")),
-        ("sip:a@h;maddr=192.0.2.3", Target(host="192.0.2.3")),
+        ("sip:a@h;maddr=192.0.2.3", Target(host="192.0.2.3", domain="h")),
         ("sip:a@[2001:db8::1]:5071", Target(host="2001:db8::1", port=5071)),
-        ("sips:a@h", Target(host="h", transport="TLS")),
+        ("sips:a@h;transport=ws", Target(host="h", transport="WSS", secure=True)),
+        ("sips:a@h;transport=tcp", Target(host="h", transport="TLS", secure=True)),
+        ("sips:a@h", Target(host="h", transport="TLS", secure=True)),
     ],
 )
 def test_a_target_is_what_the_uri_says(uri: str, target: Target) -> None:

@@ -308,7 +308,11 @@ class WorkerNetwork:
 
     def _hop(self, address: str, target: Target) -> Hop:
         return self._sockets.listeners.hop(
-            address, target.port, target.transport, domain=target.domain, secure=target.secure
+            address,
+            target.port,
+            target.transport,
+            domain=target.domain or target.host,
+            secure=target.secure,
         )
 
     def learn(self, host: str, port: int, flow: int) -> None:
