@@ -23,6 +23,10 @@ for name in (
     "rfc3261-s12.2.2-no-dialog-uac",
     "rfc3261-s16.12-max-forwards-zero-uac",
     "rfc3261-s18.2.1-received-uac",
+    "rfc3311-s5.2-update-of-nothing-uac",
+    "rfc3911-s7.1-join-uac",
+    "rfc6665-s4.1.3-unknown-notify-uac",
+    "rfc4028-s9-bad-session-expires-uac",
 ):
     scenario(name)(answered_by_the_stack)
 

@@ -22,6 +22,8 @@ def progress(net: Simulation, host: Host, peer: Peer, **fields: object) -> tuple
     net.run(0.1)
     response = peer.response(183)
     assert response.require == ["100rel"]
+    # RFC 3311 section 5.1.
+    assert "UPDATE" in response.headers.elements("Allow")
     assert response.rseq is not None
     return response.to.tag, response.rseq
 

@@ -22,6 +22,7 @@ from picosip_server.sip.ua.call.turns import early_fault
 from picosip_server.sip.ua.commands import Body, Options, Policy
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.failures import invalid
+from picosip_server.sip.ua.inspect import ALLOW
 from picosip_server.sip.ua.snapshots import CallDirection, CallState
 from picosip_server.sip.ua.user import Serving, earlier
 
@@ -112,7 +113,9 @@ class RingingCall(Call):
 
     def _send_progress(self, command: commands.Progress, now: float) -> None:
         body = command.description
-        response = self._response(command.status, command.reason, command.options, body)
+        # RFC 3311 section 5.1: from here on, the caller may know that UPDATE is taken.
+        own = [("Allow", ALLOW)] if command.reliable else []
+        response = self._response(command.status, command.reason, command.options, body, own)
         if command.reliable:
             self._reliable.send(response, body is not None, now)
         else:
