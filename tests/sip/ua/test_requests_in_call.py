@@ -40,6 +40,10 @@ def within(
     )
 
 
+NEEDED = {"REFER": [("Refer-To", "<sip:third@h>")]}
+"""Without these a request is refused."""
+
+
 def respond(host: Host, status: int, **fields: object) -> object:
     name = host.of(events.IncomingRequest)[-1].name
     return host.submit(
@@ -51,7 +55,8 @@ def respond(host: Host, status: int, **fields: object) -> object:
 def test_the_application_answers(net: Simulation, host: Host, peer: Peer, method: str) -> None:
     """The request comes whole, and the answer goes as it was given."""
     invite = connect(net, host, peer, labels={"a": "b"})
-    within(peer, invite, method, 7, [("X-One", "1"), ("P-Asserted-Identity", "<sip:p@q>")], HELLO)
+    fields = [("X-One", "1"), ("P-Asserted-Identity", "<sip:p@q>"), *NEEDED.get(method, [])]
+    within(peer, invite, method, 7, fields, HELLO)
     net.run(0.1)
     (event,) = host.of(events.IncomingRequest)
     assert (event.resource, event.call, event.method) == (host.call(), host.call(), method)
@@ -69,6 +74,18 @@ def test_the_application_answers(net: Simulation, host: Host, peer: Peer, method
     assert snapshot(host).state is CallState.CONFIRMED
 
 
+@pytest.mark.parametrize("targets", [[], ["<sip:a@h>", "<sip:b@h>"], ["<sip:a@h>, <sip:b@h>"]])
+def test_a_refer_names_one_target(
+    net: Simulation, host: Host, peer: Peer, targets: list[str]
+) -> None:
+    """RFC 3515 section 2.4.2: 400 by the stack."""
+    invite = connect(net, host, peer)
+    within(peer, invite, "REFER", 7, [("Refer-To", each) for each in targets])
+    net.run(0.1)
+    assert peer.response(400).headers.has("Warning")
+    assert host.of(events.IncomingRequest) == []
+
+
 @pytest.mark.parametrize(
     ("method", "status"), [("INFO", 200), ("MESSAGE", 480), ("REFER", 603), ("FROBNICATE", 501)]
 )
@@ -80,7 +97,7 @@ def test_what_the_stack_says_when_nobody_answers(
     invite = connect(net, host, peer, policy=Policy(respond_timeout=5.0))
     if not heard:
         host.core.set_audience(Nobody(), net.now)
-    within(peer, invite, method, 7, body=HELLO)
+    within(peer, invite, method, 7, NEEDED.get(method, []), HELLO)
     net.run(4.9)
     peer.response(100)
     assert peer.rest() == []

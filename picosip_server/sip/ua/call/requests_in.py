@@ -57,6 +57,11 @@ class RequestsIn:
         method = serving.request.method
         if method == "INFO" and self._info(serving, now):
             return
+        if method == "REFER" and len(serving.request.headers.elements("Refer-To")) != 1:
+            # RFC 3515 section 2.4.2.
+            warning = [("Warning", '399 picosip "a REFER has one Refer-To"')]
+            self._call.respond(serving, now, 400, headers=warning)
+            return
         default = HANDED_OVER.get(method)
         if default is None and method not in KNOWN_METHODS:
             # RFC 3261 section 8.2.1.
