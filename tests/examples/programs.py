@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,14 +17,27 @@ class Program:
     """A running example; a context manager that ends it."""
 
     def __init__(
-        self, directory: Path, name: str, *arguments: str, folder: Path = EXAMPLES
+        self,
+        directory: Path,
+        name: str,
+        *arguments: str,
+        folder: Path = EXAMPLES,
+        typed: bool = False,
     ) -> None:
+        """``typed``: its standard input is what ``type`` gives it; else it has none."""
         self.process = Process(
             [sys.executable, folder / name, *arguments],
             directory / f"{name}.log",
             cwd=directory,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "120"},
+            stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
         )
+
+    def type(self, line: str) -> None:
+        """A line on its standard input."""
+        assert self.process.popen.stdin is not None
+        self.process.popen.stdin.write(f"{line}\n".encode())
+        self.process.popen.stdin.flush()
 
     @property
     def lines(self) -> list[str]:
@@ -43,5 +57,7 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.process.popen.stdin is not None:
+            self.process.popen.stdin.close()
         if self.process.running:
             self.process.kill()

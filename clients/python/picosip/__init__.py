@@ -48,6 +48,7 @@ from picosip.v1.sip_pb2 import (
     SipMessage,
     SipStatus,
 )
+from picosip.v1.subscription_service_pb2 import Subscription
 
 __all__ = [
     "Address",
@@ -75,6 +76,7 @@ __all__ = [
     "SessionDescription",
     "SipMessage",
     "SipStatus",
+    "Subscription",
     "Termination",
     "TimedOut",
     "Trace",

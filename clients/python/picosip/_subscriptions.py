@@ -100,7 +100,7 @@ def accept_subscription(
     """Accepts an incoming SUBSCRIBE, and sends ``body``, the state, in a NOTIFY at once.
 
     ``state`` None: active. ``expires``: the longest that is granted, in seconds; None: what the
-    subscriber asks for. Raises NotFound, FailedPrecondition where it was answered already.
+    subscriber asks for. Raises NotFound, WrongState where it was answered already.
     """
     return pb.AcceptSubscriptionRequest(
         request_id=request_id,
