@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from picosip.v1 import (
     admin_service_pb2 as admin_pb,
+    call_service_pb2 as call_pb,
     error_details_pb2 as details_pb,
     event_service_pb2 as event_pb,
     request_service_pb2 as request_pb,
@@ -18,7 +19,7 @@ from picosip.v1 import (
     subscription_service_pb2 as subscription_pb,
 )
 from tests.service.serving import Client, Ear, details, refusal
-from tests.service.sides import ALICE, Side
+from tests.service.sides import ALICE, Side, audio, invite
 
 Code = grpc.StatusCode
 Subscription = subscription_pb.Subscription
@@ -233,6 +234,50 @@ async def test_a_publication_from_both_ends(near: Side, far: Side) -> None:
             publications.Unpublish(subscription_pb.UnpublishRequest(name=made.name))
         )
         assert error.code() is Code.NOT_FOUND
+
+
+async def test_the_implicit_subscription_of_a_refer(near: Side, far: Side) -> None:
+    """Respond 202: the stack sends 100 Trying, and Notify tells the rest."""
+    async with near.client.listening() as boss, far.client.listening() as clerk:
+        placed = (
+            await near.client.calls.Invite(invite(far.address("bob"), offer=audio(4000)))
+        ).call
+        received = (await clerk.next()).resource
+        await far.client.calls.Answer(call_pb.AnswerRequest(name=received, description=audio(5000)))
+        transferring = near.client.calls.Transfer(
+            call_pb.TransferRequest(name=placed.name, uri="sip:carol@example.com")
+        )
+        event = await clerk.next()
+        while not event.HasField("incoming_request"):
+            event = await clerk.next()
+        assert event.incoming_request.method == "REFER"
+        await far.client.requests.Respond(
+            request_pb.RespondRequest(
+                name=event.incoming_request.name, status=pb.SipStatus(code=202)
+            )
+        )
+        transfer = (await transferring).transfer
+        there = (await clerk.next()).subscription_changed.subscription
+        assert (there.role, there.state, there.event) == (
+            Subscription.ROLE_NOTIFIER,
+            Subscription.STATE_ACTIVE,
+            "refer",
+        )
+        body = pb.Body(content_type="message/sipfrag", data=b"SIP/2.0 200 OK\r\n")
+        await far.client.subscriptions.Notify(
+            subscription_pb.NotifyRequest(
+                name=there.name, state=Subscription.STATE_TERMINATED, body=body
+            )
+        )
+        told = []
+        while not told or not told[-1].done:
+            event = await boss.next()
+            if event.HasField("transfer_progressed"):
+                told.append(event.transfer_progressed)
+        assert [(each.transfer, each.status.code) for each in told] == [
+            (transfer, 100),
+            (transfer, 200),
+        ]
 
 
 async def test_a_retry_subscribes_once(near: Side, far: Side) -> None:

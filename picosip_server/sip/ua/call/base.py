@@ -20,6 +20,7 @@ from picosip_server.sip.ua.call.changes import Changes
 from picosip_server.sip.ua.call.leg import Leg
 from picosip_server.sip.ua.call.picture import picture
 from picosip_server.sip.ua.call.proposals import Proposals
+from picosip_server.sip.ua.call.referrals import Referrals
 from picosip_server.sip.ua.call.requests_in import RequestsIn
 from picosip_server.sip.ua.call.requests_out import RequestsOut
 from picosip_server.sip.ua.call.session_timer import SessionTimer
@@ -39,6 +40,7 @@ from picosip_server.sip.ua.snapshots import (
     Cause,
     Termination,
 )
+from picosip_server.sip.ua.subscription.commands import SubscriptionCommand
 from picosip_server.sip.ua.user import Serving, TransactionUser
 
 SESSION_END = "session end"
@@ -70,6 +72,7 @@ class Call(TransactionUser, ABC):
         "pendings",
         "policy",
         "proposals",
+        "referrals",
         "remote_hold",
         "request_uri",
         "requests_in",
@@ -128,6 +131,7 @@ class Call(TransactionUser, ABC):
         self.requests_in = RequestsIn(self)
         self.requests_out = RequestsOut(self)
         self.transfers = Transfers(self)
+        self.referrals = Referrals(self)
         self.termination: Termination | None = None
         self._ending: Cause | None = None
         """Why this side has begun to end the call, where it has."""
@@ -195,6 +199,8 @@ class Call(TransactionUser, ABC):
             self.reject(command, now)
         elif isinstance(command, commands.Redirect):
             self.redirect(command, now)
+        elif isinstance(command, SubscriptionCommand):
+            self.referrals.command(command, now)
         elif not self.requests_out.command(command, now):
             assert isinstance(command, commands.Respond)
             failure = self.pendings.respond(command, now)
@@ -376,6 +382,7 @@ class Call(TransactionUser, ABC):
         self.pendings.close_all(487, "", now)
         self.requests_out.close(self.ended_failure(termination))
         self.transfers.close(self.ended_failure(termination), now)
+        self.referrals.close(now)
         self.proposals.close()
         self.changes.close(self.ended_failure(termination))
         self._alarms.clear()
@@ -518,6 +525,7 @@ class Call(TransactionUser, ABC):
             self.changes,
             self.requests_out,
             self.transfers,
+            self.referrals,
         ):
             if part.alarm(alarm, now):
                 return
@@ -565,6 +573,8 @@ class Call(TransactionUser, ABC):
             if not self.transfers.on_notify(serving, now):
                 # RFC 6665 section 4.1.3: there is no such subscription.
                 self.respond(serving, now, 481)
+        elif method == "SUBSCRIBE":
+            self.referrals.on_subscribe(serving, now)
         else:
             self.requests_in.take(serving, now)
 

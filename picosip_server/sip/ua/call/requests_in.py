@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from picosip_server.sip import dtmf
 from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.headers import Headers
+from picosip_server.sip.message import Response
 from picosip_server.sip.ua.call.inside import answer_inside
 from picosip_server.sip.ua.capabilities import KNOWN_METHODS
 from picosip_server.sip.ua.events import DtmfReceived
@@ -77,9 +78,13 @@ class RequestsIn:
             default=(default.status, default.reason),
             default_headers=default.headers,
             respond_by=now + call.respond_timeout(),
-            on_answer=lambda response, body, now: None,
+            on_answer=lambda response, body, now: self._answered(serving, response, now),
             call=call.name,
         )
+
+    def _answered(self, serving: Serving, response: Response, now: float) -> None:
+        if serving.request.method == "REFER":
+            self._call.referrals.on_answer(serving, response, now)
 
     def _info(self, serving: Serving, now: float) -> bool:
         """Answers the INFO that needs no application; whether it was one."""
