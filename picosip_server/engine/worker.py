@@ -128,9 +128,13 @@ class Worker:
 
     def _loop(self) -> None:
         while not self._stopping:
-            for key, mask in self.selector.select(self._sleep()):
+            ready = self.selector.select(self._sleep())
+            began = time.monotonic()
+            for key, mask in ready:
                 self.now = time.monotonic()
                 self.guard(key.data, mask)
+            # So long whatever came on another socket meanwhile has to wait.
+            self._turn(began)
             for _ in range(min(ROUND, len(self._mailbox))):
                 posted, work = self._mailbox.popleft()
                 self._turn(posted)

@@ -13,9 +13,10 @@ from picosip_server.engine.config import ListenerSpec
 from picosip_server.engine.guard.config import GuardConfig
 from picosip_server.engine.transport.sockets import MOST_WAITING
 from picosip_server.engine.transport.udp import UdpSocket
+from picosip_server.sip.message import Response
 from picosip_server.sip.ua import events
 from picosip_server.sip.ua.outputs import FailureKind
-from tests.engine.loopback import PATIENCE, Agent, UdpPeer, until
+from tests.engine.loopback import PATIENCE, Agent, TcpPeer, UdpPeer, until
 
 
 class Busy:
@@ -87,6 +88,18 @@ def peer_is_answered(peer: UdpPeer) -> bool:
     peer.send(peer.request("OPTIONS"))
     answer = peer.receive()
     return getattr(answer, "status", 0) == 200
+
+
+@pytest.mark.parametrize(("delay", "refused"), [(0.001, True), (0.0, False)])
+def test_one_stream_can_keep_a_worker_behind(delay: float, refused: bool) -> None:
+    """What streams bring waits in the system: it is the length of a turn that shows."""
+    config = GuardConfig(overload_delay=delay)
+    with Agent("tcp", guard=config) as agent, TcpPeer.to(agent.address("TCP")) as peer:
+        peer.send(b"".join(peer.request("INVITE") for _ in range(300)))
+        answers = [peer.receive() for _ in range(300)]
+        statuses = {each.status for each in answers if isinstance(each, Response)}
+        assert statuses <= {100, 503}
+        assert (503 in statuses) is refused
 
 
 def test_whoever_takes_the_outputs_can_hold_the_engine_back() -> None:
