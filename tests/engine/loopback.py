@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.engine import Engine
+from picosip_server.engine.guard.config import GuardConfig
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.transport.stream import DEFAULT_LIMITS, StreamLimits
 from picosip_server.sip.address import Address
@@ -60,6 +61,8 @@ class Agent:
     ) -> None:
         settings.setdefault("timers", QUICK)
         settings.setdefault("workers", 1)
+        # However busy the machine is that runs the tests.
+        settings.setdefault("guard", GuardConfig(overload_delay=0.0))
         specs = tuple(spec(each) if isinstance(each, str) else each for each in listeners)
         config = EngineConfig(
             listeners=specs or (spec("udp"), spec("tcp")),
