@@ -164,20 +164,6 @@ def test_it_ends_with_time(net: Simulation, host: Host, peer: Peer) -> None:
     peer.reply(last, 200)
 
 
-def test_it_ends_with_the_call(net: Simulation, host: Host, peer: Peer) -> None:
-    invite = connect(net, host, peer)
-    refer(net, host, peer, invite)
-    peer.response(202)
-    peer.reply(peer.request("NOTIFY"), 200)
-    net.run(0.1)
-    waiting = tell(host, "SIP/2.0 180 Ringing\r\n")
-    peer.within(invite, "BYE", cseq=2)
-    net.run(0.1)
-    assert host.failure(waiting).kind is FailureKind.ENDED
-    assert host.of(SubscriptionChanged)[-1].subscription.state is SubscriptionState.TERMINATED
-    assert host.core.snapshot().subscriptions == ()
-
-
 def test_what_was_answered_is_not_accepted_again(net: Simulation, host: Host, peer: Peer) -> None:
     invite = connect(net, host, peer)
     refer(net, host, peer, invite)

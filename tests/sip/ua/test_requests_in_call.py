@@ -51,7 +51,7 @@ def respond(host: Host, status: int, **fields: object) -> object:
     )
 
 
-@pytest.mark.parametrize("method", ["INFO", "MESSAGE", "REFER", "FROBNICATE"])
+@pytest.mark.parametrize("method", ["INFO", "MESSAGE", "FROBNICATE"])
 def test_the_application_answers(net: Simulation, host: Host, peer: Peer, method: str) -> None:
     """The request comes whole, and the answer goes as it was given."""
     invite = connect(net, host, peer, labels={"a": "b"})
@@ -87,7 +87,7 @@ def test_a_refer_names_one_target(
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("INFO", 200), ("MESSAGE", 480), ("REFER", 603), ("FROBNICATE", 501)]
+    ("method", "status"), [("INFO", 200), ("MESSAGE", 480), ("FROBNICATE", 501)]
 )
 @pytest.mark.parametrize("heard", [True, False])
 def test_what_the_stack_says_when_nobody_answers(

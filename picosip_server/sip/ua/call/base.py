@@ -41,6 +41,7 @@ from picosip_server.sip.ua.snapshots import (
     Termination,
 )
 from picosip_server.sip.ua.subscription.commands import SubscriptionCommand
+from picosip_server.sip.ua.subscription.usage import Usage
 from picosip_server.sip.ua.user import Serving, TransactionUser
 
 SESSION_END = "session end"
@@ -148,6 +149,11 @@ class Call(TransactionUser, ABC):
         """The call as plain values."""
         return picture(self)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the call can be forgotten: over, and what outlives it as well."""
+        return super().finished and not self.referrals.alive
+
     def live_legs(self) -> list[Leg]:
         """The dialogs that count: those answered, while there is none the early ones; where
         all are over, the last state of all."""
@@ -193,14 +199,14 @@ class Call(TransactionUser, ABC):
             self.changes.hold(command, now)
         elif isinstance(command, commands.Transfer):
             self.transfers.command(command, now)
+        elif isinstance(command, SubscriptionCommand):
+            self.referrals.command(command, now)
         elif isinstance(command, commands.Progress):
             self.progress(command, now)
         elif isinstance(command, commands.Reject):
             self.reject(command, now)
         elif isinstance(command, commands.Redirect):
             self.redirect(command, now)
-        elif isinstance(command, SubscriptionCommand):
-            self.referrals.command(command, now)
         elif not self.requests_out.command(command, now):
             assert isinstance(command, commands.Respond)
             failure = self.pendings.respond(command, now)
@@ -271,6 +277,7 @@ class Call(TransactionUser, ABC):
     def abandon(self, now: float) -> list[Effect]:
         """The server goes, and the far end does not answer: over all the same."""
         self.forsake()
+        self.referrals.drop(now)
         self.end(Termination(cause=Cause.SERVER_SHUTDOWN), now)
         return self.flush()
 
@@ -325,7 +332,7 @@ class Call(TransactionUser, ABC):
         """Ends all answered dialogs with BYE; the call is over when all are answered (15.1.1)."""
         self.state = CallState.TERMINATING
         self._ending = self._ending or cause
-        self._alarms.clear()
+        self.clear_alarms()
         for leg in self.live_legs():
             self._byes += 1
             self.send_bye(leg, headers, self._bye_done, now)
@@ -382,10 +389,9 @@ class Call(TransactionUser, ABC):
         self.pendings.close_all(487, "", now)
         self.requests_out.close(self.ended_failure(termination))
         self.transfers.close(self.ended_failure(termination), now)
-        self.referrals.close(now)
         self.proposals.close()
         self.changes.close(self.ended_failure(termination))
-        self._alarms.clear()
+        self.clear_alarms()
         self.on_end(termination, now)
         snapshot = self.snapshot()
         self.emit(
@@ -406,6 +412,12 @@ class Call(TransactionUser, ABC):
         self._hangups.clear()
         self.unbind(dialog_key(self.call_id, self.tag))
         self.over = True
+
+    def clear_alarms(self) -> None:
+        """Takes all alarms of the session back; a referral outlives it."""
+        kept = {k: v for k, v in self._alarms.items() if k.startswith(Usage.ALARM_PREFIX)}
+        self._alarms.clear()
+        self._alarms.update(kept)
 
     def on_end(self, termination: Termination, now: float) -> None:
         """What a role does before the end is told: fail what still waits."""
@@ -569,12 +581,16 @@ class Call(TransactionUser, ABC):
             self.proposals.on_invite(leg, serving, now)
         elif method == "UPDATE":
             self.proposals.on_update(leg, serving, now)
+        elif method == "REFER":
+            self.referrals.on_refer(leg, serving, now)
+        elif method == "SUBSCRIBE":
+            if not self.referrals.on_subscribe(serving, now):
+                # RFC 6665 section 4.5.2: none shares a dialog with a call, but those of REFER.
+                self.respond(serving, now, 481)
         elif method == "NOTIFY":
             if not self.transfers.on_notify(serving, now):
                 # RFC 6665 section 4.1.3: there is no such subscription.
                 self.respond(serving, now, 481)
-        elif method == "SUBSCRIBE":
-            self.referrals.on_subscribe(serving, now)
         else:
             self.requests_in.take(serving, now)
 

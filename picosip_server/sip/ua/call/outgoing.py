@@ -436,7 +436,7 @@ class OutgoingCall(Call):
 
     def _cancel(self, headers: tuple[tuple[str, str], ...], now: float) -> None:
         self.state = CallState.TERMINATING
-        self._alarms.clear()
+        self.clear_alarms()
         self._exchange.cancel(headers, now)
 
     def on_cancel_sent(self, now: float) -> None:

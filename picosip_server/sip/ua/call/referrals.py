@@ -1,20 +1,18 @@
-"""REFER from the far end that was accepted: the implicit subscription to how it goes.
-
-RFC 3515 section 2.4.4 and RFC 6665: it lives in the dialog of the call, and ends with it.
-"""
+"""REFER from the far end, and its implicit subscription: RFC 3515 section 2.4, RFC 4488."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from picosip_server.sip.message import Response
-from picosip_server.sip.sipfrag import SIPFRAG
+from picosip_server.sip.address import Address
+from picosip_server.sip.errors import RemoteProtocolError
+from picosip_server.sip.message import Message, Request, Response
+from picosip_server.sip.sipfrag import SIPFRAG, fragment
+from picosip_server.sip.ua.call.leg import Leg
 from picosip_server.sip.ua.commands import Body
-from picosip_server.sip.ua.subscription.commands import (
-    AcceptSubscription,
-    RejectSubscription,
-    SubscriptionCommand,
-)
+from picosip_server.sip.ua.outputs import Failure
+from picosip_server.sip.ua.subscription.commands import SubscriptionCommand
 from picosip_server.sip.ua.subscription.header import SubscriptionState
 from picosip_server.sip.ua.subscription.notifier import NotifierUsage
 from picosip_server.sip.ua.user import Serving
@@ -23,12 +21,15 @@ if TYPE_CHECKING:
     from picosip_server.sip.ua.call.base import Call
 
 LASTS = 300.0
-"""Seconds within which the application is to tell how it ended; refreshed by the far end."""
-TRYING = Body(content_type=f"{SIPFRAG};version=2.0", data=b"SIP/2.0 100 Trying\r\n")
+"""Seconds that a referral may take to be reported on; the referrer may ask for more."""
 
 
 class Referrals:
-    """Those of one call."""
+    """Those of one call that the application has accepted, until each is reported to its end.
+
+    They are usages of the call's dialog, and outlive the call itself (RFC 5057): who refers
+    often hangs up before he hears how it went.
+    """
 
     __slots__ = ("_call", "_count", "_usages")
 
@@ -37,59 +38,106 @@ class Referrals:
         self._count = 0
         self._usages: dict[str, NotifierUsage] = {}
 
-    def on_answer(self, serving: Serving, response: Response, now: float) -> None:
-        """A REFER was answered; a 2xx begins the subscription, and is followed by a NOTIFY."""
+    @property
+    def alive(self) -> bool:
+        """Whether some are still to be reported on."""
+        return bool(self._usages)
+
+    def on_refer(self, leg: Leg, serving: Serving, now: float) -> None:
+        """Hands a REFER to the application; 603 where it says nothing."""
         call, request = self._call, serving.request
-        leg = call.legs.get(request.from_.tag)
-        subscribes = (response.headers.get("Refer-Sub") or "").partition(";")[0].strip().lower()
-        if response.status >= 300 or leg is None or leg.over or subscribes == "false":
-            # RFC 4488 section 4: nobody wants to hear how it goes.
+        try:
+            _check(request)
+        except RemoteProtocolError as error:
+            warning = [("Warning", f'399 picosip "{error}"')]
+            call.respond(serving, now, error.status, headers=warning)
             return
+        silent = _without_subscription(request)
+
+        def answered(response: Response, body: Body | None, now: float) -> None:
+            if response.status < 300 and not _without_subscription(response):
+                self._subscribe(leg, request, now)
+
+        call.pendings.hand_over(
+            serving,
+            now,
+            default=(603, ""),
+            respond_by=now + call.respond_timeout(),
+            on_answer=answered,
+            call=call.name,
+            fields=lambda status: self._fields(serving, silent) if status < 300 else [],
+        )
+
+    def _fields(self, serving: Serving, silent: bool) -> list[tuple[str, str]]:
+        fields = [("Contact", serving.hop.contact(self._call.contact_user))]
+        if silent:
+            # RFC 4488 section 4: the wish is granted.
+            fields.append(("Refer-Sub", "false"))
+        return fields
+
+    def _subscribe(self, leg: Leg, request: Request, now: float) -> None:
+        call = self._call
         self._count += 1
-        # 2.4.6: the number tells a second REFER of a dialog from the first.
+        # 2.4.6: the id tells it from the first one; that one needs none.
         event = "refer" if self._count == 1 else f"refer;id={request.cseq.number}"
         name = call.context.identity.subscription_name()
-        usage = self._usages[name] = NotifierUsage(
+        usage = NotifierUsage(
             call,
             leg.dialog,
             name=name,
             event=event,
-            local=request.to,
-            remote=request.from_,
-            on_end=lambda failure, now: self._ended(name),
+            local=_bare(request.to),
+            remote=_bare(request.from_),
+            on_end=lambda failure, now: self._ended(name, failure, now),
             contact_user=call.contact_user,
             auth=call.auth,
         )
-        usage.start(SubscriptionState.ACTIVE, LASTS, TRYING, now)
+        self._usages[name] = usage
+        # 2.4.4: the first NOTIFY goes out at once.
+        trying = Body(content_type=f"{SIPFRAG};version=2.0", data=fragment(100))
+        usage.start(SubscriptionState.ACTIVE, LASTS, trying, now)
 
-    def _ended(self, name: str) -> None:
+    def _ended(self, name: str, failure: Failure | None, now: float) -> None:
         self._usages.pop(name, None)
+
+    def on_subscribe(self, serving: Serving, now: float) -> bool:
+        """A SUBSCRIBE in the dialog, to have one for longer or no more. False: of none of these."""
+        for usage in self._usages.values():
+            if usage.matches(serving.request):
+                usage.receive(serving, now)
+                return True
+        return False
 
     def command(self, command: SubscriptionCommand, now: float) -> None:
         """Notify."""
-        usage = self._usages[command.name]
-        if isinstance(command, AcceptSubscription | RejectSubscription):
-            detail = f"{command.name} came of a REFER, which was answered already"
-            self._call.fail_state(command.token, usage.state.name, detail)
-        else:
-            usage.command(command, now)
-
-    def on_subscribe(self, serving: Serving, now: float) -> None:
-        """A SUBSCRIBE in the dialog: it refreshes or ends one of these (2.4.4)."""
-        for usage in list(self._usages.values()):
-            if usage.dialog.remote_tag == serving.request.from_.tag and usage.matches(
-                serving.request
-            ):
-                usage.receive(serving, now)
-                return
-        # RFC 6665 section 4.5.2: nothing else is subscribed to inside a call.
-        self._call.respond(serving, now, 481)
+        self._usages[command.name].command(command, now)
 
     def alarm(self, alarm: str, now: float) -> bool:
         """An alarm of the call went off. False: it is none of these."""
         return any(usage.alarm(alarm, now) for usage in list(self._usages.values()))
 
-    def close(self, now: float) -> None:
-        """The call ends, and its dialogs with it."""
+    def drop(self, now: float) -> None:
+        """The server goes: nobody reports any more."""
         for usage in list(self._usages.values()):
             usage.drop(now)
+
+
+def _check(request: Request) -> None:
+    """Section 2.4.2: exactly one Refer-To, of a kind that can be read.
+
+    Raises:
+        RemoteProtocolError: it has none, several, or one that is no address.
+    """
+    values = request.headers.elements("Refer-To")
+    if len(values) != 1:
+        raise RemoteProtocolError("a REFER has exactly one Refer-To")
+    Address.parse(values[0])
+
+
+def _without_subscription(message: Message) -> bool:
+    value = message.headers.get("Refer-Sub") or ""
+    return value.partition(";")[0].strip().lower() == "false"
+
+
+def _bare(address: Address) -> Address:
+    return replace(address, params=address.params.without("tag"))

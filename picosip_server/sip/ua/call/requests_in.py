@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from picosip_server.sip import dtmf
 from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.headers import Headers
-from picosip_server.sip.message import Response
 from picosip_server.sip.ua.call.inside import answer_inside
 from picosip_server.sip.ua.capabilities import KNOWN_METHODS
 from picosip_server.sip.ua.events import DtmfReceived
@@ -25,8 +24,6 @@ HANDED_OVER = {
     "INFO": Refusal(200),
     # RFC 3428 section 7: nobody is there to read it, and it may be sent again.
     "MESSAGE": Refusal(480),
-    # RFC 3515 section 2.4.2.
-    "REFER": Refusal(603),
 }
 """What the application is asked about, and the answer where it gives none."""
 
@@ -58,11 +55,6 @@ class RequestsIn:
         method = serving.request.method
         if method == "INFO" and self._info(serving, now):
             return
-        if method == "REFER" and len(serving.request.headers.elements("Refer-To")) != 1:
-            # RFC 3515 section 2.4.2.
-            warning = [("Warning", '399 picosip "a REFER has one Refer-To"')]
-            self._call.respond(serving, now, 400, headers=warning)
-            return
         default = HANDED_OVER.get(method)
         if default is None and method not in KNOWN_METHODS:
             # RFC 3261 section 8.2.1.
@@ -78,13 +70,9 @@ class RequestsIn:
             default=(default.status, default.reason),
             default_headers=default.headers,
             respond_by=now + call.respond_timeout(),
-            on_answer=lambda response, body, now: self._answered(serving, response, now),
+            on_answer=lambda response, body, now: None,
             call=call.name,
         )
-
-    def _answered(self, serving: Serving, response: Response, now: float) -> None:
-        if serving.request.method == "REFER":
-            self._call.referrals.on_answer(serving, response, now)
 
     def _info(self, serving: Serving, now: float) -> bool:
         """Answers the INFO that needs no application; whether it was one."""
