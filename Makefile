@@ -3,6 +3,8 @@ PYTHON ?= python3
 # More arguments for pytest, such as PYTEST_ARGS='-k register'; the bound on coverage then rests.
 PYTEST_ARGS ?=
 IMAGE ?= localhost/picosip:dev
+FUZZ_TIME ?= 60
+FUZZ_MESSAGES ?= 1000000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +22,7 @@ protoc = mkdir -p $(1) && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_t
 	--mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check proto peers image image-test clean
+.PHONY: help setup demo run test check proto peers fuzz fuzz-server image image-test clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +70,14 @@ build/googleapis/google/rpc/status.proto: $(STAMP)
 
 peers: $(STAMP) ## install the SIP programs that the interoperability tests talk to
 	@scripts/install-packages.sh sip-tester kamailio baresip-core
+
+# atheris is not to be had everywhere; without it changes are by chance alone.
+fuzz: $(STAMP) ## look for inputs that break the parsers and the user agent (FUZZ_TIME=seconds)
+	@$(BIN)/python -m pip install --quiet --group fuzz || echo 'without atheris'
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_TIME)
+
+fuzz-server: $(STAMP) ## mutated messages at a running server, calls meanwhile (FUZZ_MESSAGES=number)
+	@$(BIN)/python -m tests.fuzz --server $(FUZZ_MESSAGES)
 
 image: $(STAMP) ## build the container image
 	@scripts/container.sh build $(IMAGE)
