@@ -173,6 +173,12 @@ class Engine:
         """Whoever takes the outputs is behind: nothing new begins while this is on."""
         self._pressure.on = on
 
+    def read_certificates(self) -> None:
+        """Reads the certificates of SIP over TLS again, for connections to come."""
+        sockets = self._sockets
+        if sockets is not None and self._workers:
+            self._workers[0].post(lambda now: sockets.read_certificates())
+
     def refuse_new_work(self) -> None:
         """Drains: 503 for new requests, ``UNAVAILABLE`` for commands that begin something."""
         for worker in self._workers:

@@ -19,7 +19,7 @@ from picosip_server.engine.intake import (
 from picosip_server.engine.network import Source
 from picosip_server.engine.population import Population
 from picosip_server.sip.errors import ParseError, RemoteProtocolError
-from picosip_server.sip.hop import WEBSOCKET, Hop
+from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.parse import parse
 from picosip_server.sip.replaces import replaces_of
@@ -145,10 +145,14 @@ class Reception:
             self._outside(request, data, source, hop, now)
 
     def _learn(self, request: Request, source: Source) -> None:
-        """RFC 7118 section 5.2, RFC 5626: a browser is reached over its own connection only."""
+        """RFC 7118 section 5.2, RFC 5626: a browser is reached over its own connection only.
+
+        Names that no name server has (RFC 2606 section 2), and no others: or whoever connects
+        could have what is sent to somebody else's host.
+        """
         for contact in request.contacts:
             uri = contact.uri
-            if uri.host.endswith(".invalid") or uri.transport in WEBSOCKET:
+            if uri.host.lower().endswith(".invalid"):
                 self._population.learn(uri.host, uri.port or 0, source.flow)
 
     def _cancel(self, request: Request, data: bytes, source: Source, hop: Hop, now: float) -> None:

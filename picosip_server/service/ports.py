@@ -36,6 +36,9 @@ class EnginePort(Protocol):
     def hold_back(self, on: bool) -> None:
         """Takes nothing new while this is on: its outputs pile up."""
 
+    def read_certificates(self) -> None:
+        """Reads the certificates of SIP over TLS again; connections that stand keep theirs."""
+
     def refuse_new_work(self) -> None:
         """Takes no new calls, registrations and requests any more."""
 

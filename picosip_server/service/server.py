@@ -153,6 +153,10 @@ class Server:
         self._bridge.close()
         await asyncio.to_thread(self._metrics.close)
 
+    def read_certificates(self) -> None:
+        """Reads the certificates of SIP over TLS again."""
+        self._bridge.engine.read_certificates()
+
     def _on_event(self, event: Event) -> None:
         self._event_log.append(event)
         self._waiting.saw(event)
@@ -239,6 +243,9 @@ async def _serve(settings: Settings) -> int:
     last_words = _LAST_WORDS
     try:
         addresses = await server.start()
+        if hasattr(signal, "SIGHUP"):
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, server.read_certificates)
     except OSError as error:
         _log.error("cannot start", error=str(error))
         return 1

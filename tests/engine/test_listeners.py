@@ -153,3 +153,11 @@ def test_the_next_hop_may_be_in_brackets() -> None:
         with far.accept() as peer:
             assert peer.socket.family == socket.AF_INET6
             peer.reply(peer.expect("OPTIONS"), 200)
+
+
+def test_the_advertised_port_is_that_of_plain_sip() -> None:
+    both = listeners(
+        "TCP 127.0.0.1 5060", "TLS 127.0.0.1 5061", advertise="sip.example.com", port=5070
+    )
+    assert both.local(0, "127.0.0.1") == ("sip.example.com", 5070)
+    assert both.local(1, "127.0.0.1") == ("sip.example.com", 5061)

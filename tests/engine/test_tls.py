@@ -223,3 +223,45 @@ def test_whom_a_certificate_is_of(names: list[tuple[str, str]], domain: str, fit
 def test_a_certificate_of_nobody() -> None:
     assert identities({}) == []
     assert not is_of({}, "example.com")
+
+
+def test_an_address_is_reached_over_the_connection_of_its_domain(authority: Authority) -> None:
+    """The ACK goes to the Contact, an address that the certificate does not name (RFC 5923)."""
+    with (
+        Agent("tls", tls=authority.files("localhost"), on_event=answering) as callee,
+        Agent("tls", tls=authority.files("localhost")) as caller,
+    ):
+        uri = callee.uri("TLS").replace("127.0.0.1", "localhost")
+        caller.result(caller.invite(uri, wait_for=WaitFor.FINAL))
+        callee.wait(events.CallConfirmed)
+        caller.hangup(caller.snapshot().calls[0].name)
+        callee.wait(events.CallEnded)
+
+
+def test_a_phone_is_reached_over_the_connection_that_it_made(authority: Authority) -> None:
+    with (
+        Agent("tls", tls=authority.files(), on_event=answering) as agent,
+        connect(agent, authority.client()) as peer,
+    ):
+        peer.send(peer.request("INVITE", call_id="phone", branch="phone"))
+        to_tag = peer.response(200).to.tag
+        peer.send(peer.request("ACK", call_id="phone", to_tag=to_tag))
+        agent.hangup(agent.wait(events.CallConfirmed).resource)
+        peer.reply(peer.expect("BYE"), 200)
+        agent.wait(events.CallEnded)
+
+
+def test_a_call_outlives_the_certificate(authority: Authority) -> None:
+    files = authority.files()
+    with (
+        Agent("tls", tls=files, on_event=answering) as callee,
+        Agent("tls", tls=authority.files()) as caller,
+    ):
+        caller.result(caller.invite(callee.uri("TLS"), wait_for=WaitFor.FINAL))
+        callee.wait(events.CallConfirmed)
+        before = fresh(callee, authority)
+        authority.write(Path(files.cert), Path(files.key))
+        callee.engine.read_certificates()
+        until(lambda: fresh(callee, authority) != before, "the new certificate is not shown")
+        caller.hangup(caller.snapshot().calls[0].name)
+        callee.wait(events.CallEnded)

@@ -270,3 +270,19 @@ def test_a_server_that_speaks_no_sip() -> None:
             assert b"Sec-WebSocket-Protocol: sip\r\n" in request
             sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             assert "refused with 404" in caller.failure(token).detail
+
+
+def test_a_contact_at_somebody_elses_host_diverts_nothing() -> None:
+    """Only names that nobody has are reached over the connection that they came by."""
+    with (
+        Agent("ws", "tcp") as agent,
+        TcpHost() as host,
+        WebSocketPeer(agent.address("WS")) as peer,
+    ):
+        contact = f"sip:peer@{host.host}:{host.port};transport=ws"
+        peer.send(peer.request("OPTIONS").replace(peer.uri().encode(), contact.encode()))
+        peer.response(200)
+        agent.invite(host.uri())
+        with host.accept() as other:
+            other.reply(other.expect("INVITE"), 486)
+            other.expect("ACK")

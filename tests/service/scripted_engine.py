@@ -90,6 +90,9 @@ class ScriptedEngine:
     def hold_back(self, on: bool) -> None:
         raise NotImplementedError
 
+    def read_certificates(self) -> None:
+        raise NotImplementedError
+
     def refuse_new_work(self) -> None:
         self._refusing = True
 

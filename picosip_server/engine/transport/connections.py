@@ -76,6 +76,7 @@ class Connections:
         self._complaints = Complaints()
         self._by_number: dict[int, StreamConnection] = {}
         self._by_peer: dict[_Peer, StreamConnection] = {}
+        self._by_address: dict[tuple[str, str, int], StreamConnection] = {}
         self._paused: list[selectors.SelectorKey] = []
         self._count = 0
 
@@ -115,10 +116,22 @@ class Connections:
         """
         connection = self._by_number.get(hop.flow)
         if connection is None or connection.closing:
-            connection = self._by_peer.get(_peer_of(hop))
+            connection = self._reaching(hop)
         if connection is None or connection.closing:
             connection = self._connect(hop)
         connection.send(data, sender)
+
+    def _reaching(self, hop: Hop) -> StreamConnection | None:
+        """The connection to an address, whose peer is the domain that is sought.
+
+        Where the address itself is sought, as in a Contact, it is whoever has come from there
+        or has proved there to be some domain: certificates seldom name addresses, and a phone
+        that connected to us listens nowhere (RFC 5923 section 8).
+        """
+        connection = self._by_peer.get(_peer_of(hop))
+        if connection is None and hop.domain in ("", hop.host):
+            return self._by_address.get((hop.transport, hop.host, hop.port))
+        return connection
 
     def expire(self, now: float) -> None:
         """Gives up connections that keep us waiting, and takes renewed certificates. To be called
@@ -132,6 +145,11 @@ class Connections:
         for key in self._paused:
             self._selector.register(key.fileobj, key.events, key.data)
         self._paused.clear()
+
+    def read_certificates(self) -> None:
+        """Takes certificates that were renewed, changed or not as far as their files tell."""
+        if self._tls is not None:
+            self._tls.read()
 
     def close(self) -> None:
         """Closes all."""
@@ -251,6 +269,7 @@ class Connections:
         self._selector.register(sock, events, self._watcher(connection))
         self._by_number[connection.number] = connection
         self._by_peer[_key(connection)] = connection
+        self._by_address[transport, *peer] = connection
         return connection
 
     def _watcher(self, connection: StreamConnection) -> Callable[[int], None]:
@@ -304,6 +323,9 @@ class Connections:
         key = _key(connection)
         if self._by_peer.get(key) is connection:
             del self._by_peer[key]
+        address = (connection.transport, *connection.peer)
+        if self._by_address.get(address) is connection:
+            del self._by_address[address]
         self._selector.unregister(connection.socket)
         connection.socket.close()
 

@@ -80,8 +80,10 @@ class Listeners:
         host = self._advertise_host or spec.host
         if not self._advertise_host and self._wild[index]:
             host = own or self._towards(peer)
+        # An advertised port is the one of plain SIP: TLS and WebSocket have their own.
+        advertised = self._advertise_port if spec.transport in ("UDP", "TCP") else 0
         # A zone means something on this host only (RFC 4007 section 11.2).
-        return host.partition("%")[0], self._advertise_port or spec.port
+        return host.partition("%")[0], advertised or spec.port
 
     def source(self, index: int) -> str:
         """The address that a listener is bound to."""

@@ -250,6 +250,11 @@ class Sockets:
         assert self._connections is not None, "nothing is sent before attach"
         self._connections.send(hop, data, sender)
 
+    def read_certificates(self) -> None:
+        """Reads the certificates of TLS again, from the first worker's thread."""
+        assert self._connections is not None, "there is no worker before attach"
+        self._connections.read_certificates()
+
     def close(self) -> None:
         """Closes everything; the workers have stopped."""
         for udp in self._udp.values():

@@ -141,6 +141,10 @@ class TlsContexts:
         if stamps == self._stamps:
             return
         self._stamps = stamps
+        self.read()
+
+    def read(self) -> None:
+        """Reads the files again; where they are no good, those before them serve on."""
         try:
             server, client = _server_context(self._files), _client_context(self._files)
         except OSError as error:
