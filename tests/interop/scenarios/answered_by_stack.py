@@ -26,6 +26,7 @@ for name in (
     "rfc3311-s5.2-update-of-nothing-uac",
     "rfc3911-s7.1-join-uac",
     "rfc6665-s4.1.3-unknown-notify-uac",
+    "rfc6665-s4.2.1.1-unclaimed-uac",
     "rfc4028-s9-bad-session-expires-uac",
 ):
     scenario(name)(answered_by_the_stack)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from picosip.v1 import call_service_pb2 as call_pb
+from picosip.v1 import call_service_pb2 as call_pb, request_service_pb2 as request_pb, sip_pb2
 from tests.interop.suite import Play, scenario
 from tests.support.app import Termination
 from tests.support.failures import failure_of
@@ -171,3 +171,34 @@ def unknown_statuses_count_as_their_class(play: Play) -> None:
         sipp.finish()
     assert failure_of(raised.value).status == 599
     assert [e.call_progressed.status.code for e in app.of_kind("call_progressed")] == [187]
+
+
+@scenario("rfc3261-s18.1.1-large-message-uac")
+def large_invite_comes_over_udp(play: Play) -> None:
+    app = play.app
+    with play.caller(keys={"filler": "x" * 8000}) as sipp:
+        received = app.wait_for("call_received")
+        filler = [h.value for h in received.message.headers if h.name == "X-Filler"]
+        assert filler == ["x" * 8000]
+        app.answer(received.resource)
+        app.wait_for("call_ended", received.resource)
+        sipp.finish()
+
+
+@scenario("rfc3326-s2-reason-uas")
+def cancel_tells_why(play: Play) -> None:
+    app = play.app
+    reason = sip_pb2.Header(name="Reason", value='SIP;cause=600;text="Busy Everywhere"')
+    with play.callee() as sipp:
+        call = app.invite(sipp.uri, wait_for=PROGRESS)
+        app.hangup(call, options=sip_pb2.MessageOptions(headers=[reason]))
+        sipp.finish()
+
+
+@scenario("rfc3261-s8.1.3.3-two-vias-uas")
+def response_gone_astray_is_dropped(play: Play) -> None:
+    app = play.app
+    with play.callee() as sipp:
+        response = app.requests.Ping(request_pb.PingRequest(uri=sipp.uri), timeout=10).response
+        assert response.status.code == 200
+        sipp.finish()

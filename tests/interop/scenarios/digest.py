@@ -6,7 +6,12 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from picosip.v1 import call_service_pb2 as call_pb, registration_service_pb2 as reg_pb, sip_pb2
+from picosip.v1 import (
+    call_service_pb2 as call_pb,
+    registration_service_pb2 as reg_pb,
+    request_service_pb2 as request_pb,
+    sip_pb2,
+)
 from tests.interop.sipp import SCENARIOS
 from tests.interop.suite import Play, scenario
 from tests.support.app import Termination
@@ -196,4 +201,65 @@ def registration_lasts_as_long_as_the_registrar_likes(play: Play) -> None:
         if registration.expires.seconds == 2:
             sipp.wait_until(lambda: len(sipp.received()) == 2, "a refresh")
         app.unregister(registration.name)
+        sipp.finish()
+
+
+FIELDS = {
+    401: ("401 Unauthorized", "WWW-Authenticate", "Authorization"),
+    407: ("407 Proxy Authentication Required", "Proxy-Authenticate", "Proxy-Authorization"),
+}
+
+
+def keys_of(code: int, **more: str) -> dict[str, str]:
+    """What a scenario with a challenge is told."""
+    return {**dict(zip(("status", "challenge", "credentials"), FIELDS[code], strict=True)), **more}
+
+
+def send(play: Play, method: str, port: int) -> None:
+    """A request with the credentials of alice; a failure raises."""
+    app = play.app
+    uri = f"sip:alice@127.0.0.1:{port}"
+    if method == "REGISTER":
+        app.register(f"sip:127.0.0.1:{port}", uri, credentials=[alice("secret")])
+        return
+    request = request_pb.TransactRequest(
+        method=method,
+        uri=uri,
+        from_address=sip_pb2.Address(uri=uri),
+        to_address=sip_pb2.Address(uri=uri),
+        credentials=[alice("secret")],
+    )
+    status = app.requests.Transact(request, timeout=10).response.status.code
+    assert status == 200, status
+
+
+METHODS = [
+    (f"{method} {code}", method, code)
+    for method in ("REGISTER", "MESSAGE", "OPTIONS")
+    for code in (401, 407)
+]
+
+
+@scenario("rfc8760-s2.4-challenges-uas", over=METHODS)
+def any_request_is_challenged(play: Play, _: str, method: str, code: int) -> None:
+    granted = "[last_Contact:];expires=600" if method == "REGISTER" else "X-Granted: nothing"
+    with play.callee(keys=keys_of(code, method=method, granted=granted)) as sipp:
+        send(play, method, sipp.port)
+        sipp.finish()
+
+
+@scenario("rfc8760-s2.4-nothing-known-uas", over=METHODS)
+def any_request_meets_an_unknown_algorithm(play: Play, _: str, method: str, code: int) -> None:
+    with play.callee(keys=keys_of(code, method=method)) as sipp:
+        with pytest.raises((grpc.RpcError, AssertionError), match=str(code)):
+            send(play, method, sipp.port)
+        sipp.finish()
+
+
+@scenario("rfc8760-s2.4-challenges-in-dialog-uas", over=[401, 407])
+def bye_is_challenged(play: Play, code: int) -> None:
+    app = play.app
+    with play.callee(keys=keys_of(code)) as sipp:
+        call = app.invite(sipp.uri, credentials=[alice("secret")], wait_for=FINAL)
+        app.hangup(call)
         sipp.finish()

@@ -92,3 +92,16 @@ def digits_go_out(play: Play) -> None:
         )
         app.hangup(call)
         sipp.finish()
+
+
+@scenario("rfc3428-s8-large-message-uas")
+def large_message_goes_over_tcp(play: Play) -> None:
+    app = play.app
+    with play.callee(transport="tcp") as sipp:
+        request = request_pb.SendMessageRequest(
+            from_address=sip_pb2.Address(uri="sip:interop@127.0.0.1"),
+            to_address=sip_pb2.Address(uri=f"sip:sipp@127.0.0.1:{sipp.port}"),
+            body=sip_pb2.Body(content_type="text/plain", data=b"x" * 2000),
+        )
+        assert app.requests.SendMessage(request, timeout=10).status.code == 200
+        sipp.finish()

@@ -281,3 +281,39 @@ def hold_and_resume(play: Play) -> None:
         sipp.finish()
     held = [event.call_held.local_hold for event in app.of_kind("call_held")]
     assert held == [True, False]
+
+
+@scenario("rfc3261-s12.2.1.2-target-refresh-uas")
+def far_end_moves(play: Play) -> None:
+    app = play.app
+    with play.callee() as sipp:
+        call = established(play, sipp.uri)
+        modify(app, call, INVITE)
+        assert app.call(call).dialogs[0].remote_target == f"sip:moved@127.0.0.1:{sipp.port}"
+        app.hangup(call)
+        sipp.finish()
+
+
+@scenario("rfc3261-s14.2-reinvite-by-policy-uac", over=[200, 488])
+def policy_answers_the_reinvite(play: Play, code: int) -> None:
+    app = play.app
+    policies = call_pb.CallPolicy.Offers
+    offers = policies.OFFERS_ACCEPT if code == 200 else policies.OFFERS_REFUSE
+    with play.caller(keys={"status": str(code)}) as sipp:
+        call = app.wait_for("call_received").resource
+        app.answer(call, policy=call_pb.CallPolicy(offers=offers))
+        app.wait_for("call_ended", call)
+        sipp.finish()
+    assert app.of_kind("incoming_request") == []
+
+
+@scenario("rfc3261-s14.2-reinvite-unanswered-uac", flags=["--respond-timeout=0.3"])
+def nobody_answers_the_reinvite(play: Play) -> None:
+    app = play.app
+    with play.caller() as sipp:
+        call = app.wait_for("call_received").resource
+        app.answer(call)
+        closed = app.wait_for("incoming_request_closed").incoming_request_closed
+        assert closed.status.code == 488
+        app.wait_for("call_ended", call)
+        sipp.finish()

@@ -157,3 +157,13 @@ def publication_is_refreshed(play: Play) -> None:
         sipp.wait_until(lambda: len(sipp.received()) == 2, "a refresh")
         stub(app).Unpublish(subscription_pb.UnpublishRequest(name=name), timeout=10)
         sipp.finish()
+
+
+@scenario("rfc3903-s4.3-lost-publication-uas")
+def publication_is_lost(play: Play) -> None:
+    app = play.app
+    with play.callee() as sipp:
+        name = publish(app, sipp.uri, b"first")
+        sipp.wait_until(lambda: len(sipp.received()) == 3, "a new publication")
+        stub(app).Unpublish(subscription_pb.UnpublishRequest(name=name), timeout=10)
+        sipp.finish()

@@ -102,3 +102,15 @@ def callee_refreshes(play: Play) -> None:
         assert timer.refresher == call_pb.SessionTimer.REFRESHER_LOCAL
         app.wait_for("call_ended", call)
         sipp.finish()
+
+
+@scenario("rfc4028-s9-policy-min-se-uac")
+def policy_wants_more_than_the_caller_asks_for(play: Play) -> None:
+    app = play.app
+    timer = call_pb.SessionTimer(min_se=Duration(seconds=300))
+    with play.caller() as sipp:
+        call = app.wait_for("call_received").resource
+        with pytest.raises(grpc.RpcError):
+            app.answer(call, policy=call_pb.CallPolicy(session_timer=timer))
+        app.wait_for("call_ended", call)
+        sipp.finish()
