@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 
-from picosip.v1 import call_service_pb2 as call_pb, request_service_pb2 as request_pb, sip_pb2
+from picosip.v1 import (
+    call_service_pb2 as call_pb,
+    request_service_pb2 as request_pb,
+    sip_pb2,
+    subscription_service_pb2 as subscription_pb,
+    subscription_service_pb2_grpc as subscription_grpc,
+)
 from tests.interop.sipp import Sipp
 from tests.interop.suite import Play, scenario
 from tests.support.app import Termination
 
 FINAL = call_pb.InviteRequest.WAIT_FOR_FINAL
+Subscription = subscription_pb.Subscription
 
 
 @scenario("rfc3515-s2.4.4-refer-uas")
@@ -115,3 +122,48 @@ def call_is_not_replaced(play: Play, status: str) -> None:
         app.hangup(old)
         first.finish()
     assert len(app.of_kind("call_received")) == 1
+
+
+@scenario("rfc3515-s2.4.2-refer-uac")
+def refer_is_accepted(play: Play) -> None:
+    app = play.app
+    with play.caller() as sipp:
+        call = app.wait_for("call_received").resource
+        app.answer(call)
+        asked = app.wait_for("incoming_request").incoming_request
+        app.requests.Respond(
+            request_pb.RespondRequest(name=asked.name, status=sip_pb2.SipStatus(code=202)),
+            timeout=10,
+        )
+        subscription = app.wait_for("subscription_changed").subscription_changed.subscription
+        assert subscription.role == Subscription.ROLE_NOTIFIER
+        subscriptions = subscription_grpc.SubscriptionServiceStub(app.channel)
+        for status, state in (
+            ("180 Ringing", Subscription.STATE_ACTIVE),
+            ("200 OK", Subscription.STATE_TERMINATED),
+        ):
+            body = sip_pb2.Body(
+                content_type="message/sipfrag;version=2.0", data=f"SIP/2.0 {status}\r\n".encode()
+            )
+            subscriptions.Notify(
+                subscription_pb.NotifyRequest(name=subscription.name, state=state, body=body),
+                timeout=10,
+            )
+        app.wait_for("call_ended", call)
+        sipp.finish()
+
+
+@scenario("rfc4488-s4-no-subscription-uac")
+def refer_makes_no_subscription(play: Play) -> None:
+    app = play.app
+    with play.caller() as sipp:
+        call = app.wait_for("call_received").resource
+        app.answer(call)
+        asked = app.wait_for("incoming_request").incoming_request
+        app.requests.Respond(
+            request_pb.RespondRequest(name=asked.name, status=sip_pb2.SipStatus(code=202)),
+            timeout=10,
+        )
+        app.wait_for("call_ended", call)
+        sipp.finish()
+    assert app.of_kind("subscription_changed") == []

@@ -53,7 +53,8 @@ def tell(host: Host, text: str, **fields: object) -> object:
 def test_a_202_is_followed_by_100_trying(net: Simulation, host: Host, peer: Peer) -> None:
     invite = connect(net, host, peer)
     refer(net, host, peer, invite)
-    peer.response(202)
+    # RFC 3515 section 2.2.
+    assert peer.response(202).headers.has("Contact")
     notify = peer.request("NOTIFY")
     assert notify.headers.get("Event") == "refer"
     assert notify.headers.get("Subscription-State") == "active;expires=300"
