@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import structlog
 import typer
 
-from picosip_server import cli_guard as guard, logs
+from picosip_server import cli_guard as guard, cli_names as names, logs
 from picosip_server.cli_health import health
 from picosip_server.cli_option import option as _option
 from picosip_server.settings import load
@@ -290,6 +290,9 @@ def serve(
         str | None,
         _option("event_log_size", "N", "Events kept for applications that resume.", _LIMITS),
     ] = None,
+    dns_server: names.DnsServer = None,
+    dns_timeout: names.DnsTimeout = None,
+    sip_t1: names.SipT1 = None,
     challenge: guard.Challenge = None,
     challenge_listener: guard.ChallengeListener = None,
     auth_failures: guard.AuthFailures = None,

@@ -31,14 +31,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from picosip_server import settings_guard as guard
+from picosip_server import settings_guard as guard, settings_names as names
 from picosip_server.addresses import HostPort, is_ip, parse_host_port, unix_path
 from picosip_server.engine.config import EngineConfig, ListenerSpec, TlsFiles
 from picosip_server.settings_file import SettingsError, SettingsFile, read_settings_file
 from picosip_server.settings_guard import GuardSettings
+from picosip_server.settings_names import NameSettings
 from picosip_server.settings_types import REPEATED, SECONDS, Seconds
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import is_token
+from picosip_server.sip.timers import Timers
 from picosip_server.sip.uri import Uri, is_urn
 from picosip_server.tls_files import check_authority, check_pair
 from picosip_server.users import UsersFile, read_users
@@ -51,6 +53,7 @@ _NODE = re.compile(r"[a-z0-9]{4,8}")
 _PATH = "the path of a file"
 _EXPECTED = {
     **guard.EXPECTED,
+    **names.EXPECTED,
     "challenge_listener": "one of the addresses of --sip, as it stands there",
     "grpc": "ADDR:PORT or unix:PATH, such as 127.0.0.1:50051",
     "sip": "TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
@@ -191,7 +194,7 @@ EventPackage = Annotated[str, AfterValidator(_event_package)]
 Readable = Annotated[Path, AfterValidator(_readable)]
 
 
-class Settings(GuardSettings):
+class Settings(NameSettings, GuardSettings):
     """All settings, checked; made by ``load``. Times are seconds."""
 
     model_config = SettingsConfigDict(
@@ -355,8 +358,8 @@ def load(flags: Mapping[str, object]) -> Settings:
     Raises SettingsError with a line for each fault.
     """
     path = flags.get("config") or os.environ.get(PREFIX + "CONFIG")
-    names = Settings.model_fields.keys() - {"config"}
-    file = read_settings_file(Path(str(path)), known=names) if path else None
+    known = Settings.model_fields.keys() - {"config"}
+    file = read_settings_file(Path(str(path)), known=known) if path else None
     given: dict[str, Any] = {**flags, "config": file}
     try:
         return Settings(**given)
@@ -412,6 +415,9 @@ def engine_config(settings: Settings) -> EngineConfig:
         ),
         advertise_host=host,
         advertise_port=port,
+        dns_servers=names.dns_servers(settings),
+        dns_timeout=settings.dns_timeout,
+        timers=Timers(t1=settings.sip_t1),
         outbound_proxy=settings.outbound_proxy,
         instance_id=settings.instance_id,
         register_rate=settings.register_rate,

@@ -54,6 +54,10 @@ class EngineConfig:
     advertise_host: str = ""
     """Host for Via and Contact, where peers see another one than the sockets do."""
     advertise_port: int = 0
+    dns_servers: tuple[tuple[str, int], ...] = ()
+    """Name servers, IP address and port; empty: those of the system."""
+    dns_timeout: float = 5.0
+    """How long a name server has for one question."""
     outbound_proxy: str = ""
     """URI that requests outside dialogs are routed through; empty: none."""
     instance_id: str = ""

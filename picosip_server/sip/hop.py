@@ -31,7 +31,7 @@ class Target:
     def of(uri: Uri) -> Target:
         """The target of a SIP or SIPS URI (RFC 3263 section 4: maddr wins over the host)."""
         transport = uri.transport
-        if uri.secure:
+        if uri.secure and transport:
             # RFC 3261 section 26.2.2: the transport parameter names what is under TLS.
             transport = "WSS" if transport in WEBSOCKET else "TLS"
         return Target(

@@ -232,3 +232,52 @@ def test_where_the_uri_says_udp_it_stays_udp() -> None:
     """The transport parameter is an explicit wish (RFC 3263 4.1)."""
     bench = large("udp").start()
     assert bench.drive.briefs == [(0, "1 INVITE", "UDP", "10.0.0.2")]
+
+
+# Hops of several transports, as NAPTR and SRV records give them.
+
+TCP_OTHER = replace(TCP, host="10.0.0.3")
+
+
+def test_each_hop_has_its_transport_in_the_via() -> None:
+    bench = Bench(hops=(TCP, OTHER))
+    bench.drive.broken.add(("TCP", "10.0.0.2"))
+    bench.start()
+    assert bench.drive.briefs == [(0, "2 INVITE", "UDP", "10.0.0.3")]
+    assert str(bench.drive.last().headers.get("Via")).startswith("SIP/2.0/UDP ")
+
+
+def test_who_has_answered_at_all_is_not_passed_over() -> None:
+    """RFC 3263 4.3: a timeout is a failure only without any response before it."""
+    bench = Bench(replace(DRAFT, method="OPTIONS"), hops=(UDP, OTHER)).start()
+    bench.drive.answer(100)
+    bench.drive.until(100)
+    assert {each.hop for each in bench.drive.sent} == {UDP}
+    assert bench.user.log[0] == (0, 100)
+    assert [each[1] for each in bench.user.log[1:]] == [FailureKind.TIMEOUT]
+
+
+def test_a_large_request_takes_the_tcp_hops_that_are_known() -> None:
+    """18.1.1: no further question is asked; UDP comes last, in its old order."""
+    bench = Bench(LARGE, hops=(UDP, TCP_OTHER, OTHER))
+    bench.drive.broken |= {("TCP", "10.0.0.3"), ("UDP", "10.0.0.2")}
+    bench.start()
+    assert bench.drive.tickets == [(1, ANY)]
+    assert bench.drive.briefs == [(0, "3 INVITE", "UDP", "10.0.0.3")]
+
+
+def test_tcp_that_has_failed_is_not_asked_for_again() -> None:
+    bench = Bench(LARGE, hops=(TCP, OTHER))
+    bench.drive.broken.add(("TCP", "10.0.0.2"))
+    bench.start()
+    assert bench.drive.tickets == [(1, ANY)]
+    assert bench.drive.briefs == [(0, "2 INVITE", "UDP", "10.0.0.3")]
+
+
+def test_a_large_message_never_goes_over_udp() -> None:
+    """RFC 3428 section 8: not even where TCP has failed."""
+    bench = Bench(replace(LARGE, method="MESSAGE"), hops=(TCP, OTHER))
+    bench.drive.broken.add(("TCP", "10.0.0.2"))
+    bench.start()
+    assert bench.drive.sent == []
+    assert bench.user.log == [(0, FailureKind.TRANSPORT, "no route")]

@@ -19,7 +19,7 @@ from picosip_server.sip.uri import Uri
         ("sip:a@[2001:db8::1]:5071", Target(host="2001:db8::1", port=5071)),
         ("sips:a@h;transport=ws", Target(host="h", transport="WSS", secure=True)),
         ("sips:a@h;transport=tcp", Target(host="h", transport="TLS", secure=True)),
-        ("sips:a@h", Target(host="h", transport="TLS", secure=True)),
+        ("sips:a@h", Target(host="h", secure=True)),
     ],
 )
 def test_a_target_is_what_the_uri_says(uri: str, target: Target) -> None:

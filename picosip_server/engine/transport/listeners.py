@@ -28,6 +28,15 @@ class Listeners:
         self._advertise_host = advertise_host
         self._advertise_port = advertise_port
         self._routes: dict[str, tuple[float, str]] = {}
+        self.offered = {
+            transport: frozenset(
+                version
+                for spec, version in zip(specs, self._versions, strict=True)
+                if spec.transport == transport
+            )
+            for transport in sorted({spec.transport for spec in specs})
+        }
+        """IP versions that each transport has a listener for."""
 
     def transport(self, index: int) -> str:
         """What a listener speaks."""
@@ -39,12 +48,13 @@ class Listeners:
         """The hop to an IP address, of that domain (whose certificate it must show over TLS).
 
         Port 0 means the transport's default, an empty transport UDP where there is a
-        listener for it (RFC 3263 section 4.1: UDP for a SIP URI with a numeric host).
+        listener for it (RFC 3263 section 4.1: UDP for a SIP URI with a numeric host),
+        TLS where it is to be secure.
 
         Raises:
             Unreachable: no listener of ours has this transport and address family.
         """
-        wanted = (transport,) if transport else ("UDP", "TCP")
+        wanted = (transport,) if transport else ("TLS",) if secure else ("UDP", "TCP")
         address = ipaddress.ip_address(host)
         # One spelling for each address, so that an open connection to it is found.
         host = str(address)

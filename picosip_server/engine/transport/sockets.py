@@ -17,6 +17,7 @@ from picosip_server.engine.guard.peek import begins_something
 from picosip_server.engine.identity import worker_for
 from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
 from picosip_server.engine.transport.connections import Connections
+from picosip_server.engine.transport.dns_client import DnsClient
 from picosip_server.engine.transport.listeners import Listeners
 from picosip_server.engine.transport.resolver import Resolver
 from picosip_server.engine.transport.stream import DEFAULT_LIMITS, StreamLimits, open_listener
@@ -26,6 +27,7 @@ from picosip_server.engine.worker import Worker
 from picosip_server.sip import stun
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import DEFAULT_PORT, SECURE, WEBSOCKET, Hop, Target
+from picosip_server.sip.locating import Candidate
 from picosip_server.sip.stun import looks_like_stun
 
 MOST_CONTACTS = 100_000
@@ -55,7 +57,7 @@ class Sockets:
         self._tcp: dict[int, socket.socket] = {}
         self._workers: list[Worker] = []
         self._connections: Connections | None = None
-        self.resolver = Resolver()
+        self._resolver: Resolver | None = None
         self._contacts: dict[tuple[str, int], int] = {}
         """Which connection leads to a Contact that no name server knows; oldest first."""
         self.dropped = 0
@@ -69,6 +71,9 @@ class Sockets:
                 self._bind(index, spec) for index, spec in enumerate(config.listeners)
             )
             self.listeners = Listeners(self.bound, config.advertise_host, config.advertise_port)
+            self._resolver = Resolver(
+                DnsClient(config.dns_servers, config.dns_timeout), self.listeners.offered
+            )
         except BaseException:
             self.close()
             raise
@@ -121,6 +126,12 @@ class Sockets:
             accept = self._acceptor(connections, index, listener)
             first.selector.register(listener, selectors.EVENT_READ, accept)
         self.resolver.start()
+
+    @property
+    def resolver(self) -> Resolver:
+        """Who looks up names."""
+        assert self._resolver is not None, "made in the constructor"
+        return self._resolver
 
     def _admits(self, host: str) -> bool:
         """Whether the lists of networks let an address in; if not, that is counted."""
@@ -263,7 +274,8 @@ class Sockets:
             listener.close()
         if self._connections is not None:
             self._connections.close()
-        self.resolver.close()
+        if self._resolver is not None:
+            self._resolver.close()
 
 
 def _on_core(worker: Worker, what: Callable[[Core, float], None], now: float) -> None:
@@ -307,15 +319,21 @@ class WorkerNetwork:
         try:
             ipaddress.ip_address(host)
         except ValueError:
+            if target.transport and target.transport not in self._sockets.listeners.offered:
+                raise Unreachable(
+                    f"this server has no {target.transport} listener: add one with --sip"
+                ) from None
             self._resolve(target, ticket)
             return None
-        return (self._hop(host, target),)
+        return (self._hop(host, target.port, target.transport, target),)
 
-    def _hop(self, address: str, target: Target) -> Hop:
+    def _hop(self, address: str, port: int, transport: str, target: Target) -> Hop:
         return self._sockets.listeners.hop(
             address,
-            target.port,
-            target.transport,
+            port,
+            transport,
+            # RFC 5922 section 7.1: whatever SRV records say, the certificate must name the
+            # domain that was asked for.
             domain=target.domain or target.host,
             secure=target.secure,
         )
@@ -330,17 +348,17 @@ class WorkerNetwork:
         def lost(detail: str) -> None:
             worker.post(lambda now: worker.core.not_located(ticket, detail, now))
 
-        def found(addresses: list[str]) -> None:
+        def found(candidates: tuple[Candidate, ...]) -> None:
             hops: list[Hop] = []
             detail = ""
-            for each in addresses:
+            for each in candidates:
                 try:
-                    hops.append(self._hop(each, target))
+                    hops.append(self._hop(each.host, each.port, each.transport, target))
                 except Unreachable as error:
                     detail = str(error)
             if not hops:
-                lost(detail or f"the name {target.host!r} has no address")
+                lost(detail)
                 return
             worker.post(lambda now: worker.core.located(ticket, tuple(hops), now))
 
-        self._sockets.resolver.resolve(target.host, found=found, lost=lost)
+        self._sockets.resolver.resolve(target, found=found, lost=lost)

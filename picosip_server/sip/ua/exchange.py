@@ -22,6 +22,7 @@ from picosip_server.sip.transaction.client import ClientTransaction
 from picosip_server.sip.transaction.client_invite import ClientInviteTransaction
 from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send
 from picosip_server.sip.ua.commands import Body, NextHop
+from picosip_server.sip.ua.itinerary import Itinerary
 from picosip_server.sip.ua.keys import client_key
 from picosip_server.sip.ua.outputs import FailureKind
 from picosip_server.sip.ua.user import TransactionUser
@@ -95,7 +96,6 @@ class Exchange:
         "_cancel_sent",
         "_cancelling",
         "_challenges",
-        "_fallback",
         "_hops",
         "_last_failure",
         "_progressed",
@@ -127,8 +127,7 @@ class Exchange:
         self.auth = auth
         self.cseq = 0
         self.current: Attempt | None = None
-        self._hops: tuple[Hop, ...] = ()
-        self._fallback: tuple[Hop, ...] = ()
+        self._hops = Itinerary()
         self._challenges = 0
         self._progressed = False
         self._cancelling: tuple[tuple[str, str], ...] | None = None
@@ -157,8 +156,7 @@ class Exchange:
 
     def located(self, hops: tuple[Hop, ...], now: float) -> None:
         """The hops to try, best first."""
-        self._hops = (*hops, *self._fallback)
-        self._fallback = ()
+        self._hops.found(hops)
         self._attempt(now)
 
     def not_located(self, detail: str, now: float) -> None:
@@ -174,7 +172,7 @@ class Exchange:
         self._cancelling = headers
         if self.current is None:
             # Nothing was sent yet: there is nothing that the far end could answer.
-            self._hops = ()
+            self._hops.end()
             return
         if self._progressed:
             self._send_cancel(now)
@@ -195,6 +193,9 @@ class Exchange:
             elif isinstance(effect, Ended):
                 self.user.dismiss(attempt.key)
             else:
+                if self._progressed:
+                    # RFC 3263 section 4.3: who has answered at all is not passed over.
+                    self._hops.end()
                 self._failed(
                     FailureKind.TIMEOUT,
                     f"no final response to {self.draft.method} within "
@@ -215,16 +216,14 @@ class Exchange:
     def _failed(self, kind: FailureKind, detail: str, now: float) -> None:
         self._last_failure = (kind, detail)
         self.current = None
-        if self.cancelling:
-            self._hops = ()
         self._attempt(now)
 
     def _attempt(self, now: float) -> None:
-        if not self._hops or self.cancelling:
+        hop = None if self.cancelling else self._hops.take()
+        if hop is None:
             kind, detail = self._last_failure
             self.handler.on_failure(self, kind, detail, now)
             return
-        hop, self._hops = self._hops[0], self._hops[1:]
         self._send(hop, (), now)
 
     def _send(self, hop: Hop, credentials: tuple[tuple[str, str], ...], now: float) -> None:
@@ -237,15 +236,8 @@ class Exchange:
             hop.transport == "UDP"
             and self._target.transport == ""
             and len(request.encode()) > LARGE
+            and self._detour(hop, self._target, now)
         ):
-            # 18.1.1: above 1300 octets over TCP; UDP only where TCP does not reach.
-            # The CSeq number was not used yet: they are to rise by one (12.2.1.1).
-            self._unsent = True
-            # RFC 3428 section 8: a MESSAGE of that size must not go without congestion control.
-            self._fallback = (hop, *self._hops) if self.draft.method != "MESSAGE" else ()
-            self._hops = ()
-            self._target = replace(self._target, transport="TCP")
-            self.user.locate(self, self._target)
             return
         timers = self.user.context.timers
         machine: ClientInviteTransaction | ClientTransaction
@@ -259,6 +251,23 @@ class Exchange:
         self._progressed = False
         self.user.adopt(key, attempt)
         self.perform(attempt, machine.start(now), now)
+
+    def _detour(self, hop: Hop, target: Target, now: float) -> bool:
+        """18.1.1: above 1300 octets over TCP; UDP only where TCP does not reach."""
+        # RFC 3428 section 8: a MESSAGE of that size must not go without congestion control.
+        never = self.draft.method == "MESSAGE"
+        known = self._hops.reliable_known
+        if known and not self._hops.reliable_left and not never:
+            return False
+        # The CSeq number was not used yet: they are to rise by one (12.2.1.1).
+        self._unsent = True
+        self._hops.put_off(hop, never=never)
+        if known:
+            self._attempt(now)
+        else:
+            self._target = replace(target, transport="TCP")
+            self.user.locate(self, self._target)
+        return True
 
     def _build(self, hop: Hop, cseq: int, credentials: tuple[tuple[str, str], ...]) -> Request:
         draft = self.draft
@@ -313,21 +322,13 @@ class Exchange:
         if not self.cancelling:
             if response.status in (401, 407) and self._authorize(attempt, response, now):
                 return
-            if response.status == 503 and self._move_on(attempt.hop):
+            # RFC 3263 section 4.3: on to another server, if there is one.
+            if response.status == 503 and self._hops.leave(attempt.hop):
                 self._attempt(now)
                 return
         if self.auth is not None and response.status < 300:
             self.auth.learn(response)
         self.handler.on_final(self, response, now)
-
-    def _move_on(self, refusing: Hop) -> bool:
-        """RFC 3263 section 4.3: a 503 sends us on to another server, if there is one.
-
-        The same server by another transport is none (RFC 3261 section 21.5.4).
-        """
-        address = (refusing.host, refusing.port)
-        self._hops = tuple(hop for hop in self._hops if (hop.host, hop.port) != address)
-        return bool(self._hops)
 
     def _authorize(self, attempt: Attempt, response: Response, now: float) -> bool:
         if self.auth is None or self._challenges >= MAX_CHALLENGES:
