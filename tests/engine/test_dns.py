@@ -302,15 +302,29 @@ def test_a_silent_name_server_holds_up_nobody_else(server: NameServer) -> None:
     asker.resolver.close()
 
 
-def test_closing_does_not_wait_for_silence(server: NameServer) -> None:
-    server.faults = {"slow.test": SILENT}
+def test_a_target_is_given_up_after_two_questions_without_answer(server: NameServer) -> None:
+    server.faults = dict.fromkeys(("a.test", "_sip._udp.a.test", "_sip._tcp.a.test"), SILENT)
+    asker = Asker(server, timeout=0.5)
+    assert asker.find("a.test") == (
+        "the name 'a.test' does not resolve: the name servers do not answer"
+    )
+    assert set(server.asked) == {"NAPTR a.test UDP", "SRV _sip._udp.a.test UDP"}
+    asker.resolver.close()
+
+
+def test_closing_does_not_wait_for_a_name_server(server: NameServer) -> None:
+    server.records = {"A slow.test": ["192.0.2.1"]}
+    server.open.clear()
     one = Asker(server, timeout=60.0)
     one.begin("slow.test", 5060)
     closing = threading.Thread(target=one.resolver.close)
     closing.start()
-    closing.join(10.0)
+    closing.join(5.0)
     assert not closing.is_alive()
     assert one.outcomes.empty()
+    # So that its thread does not outlive the test.
+    server.open.set()
+    assert one.outcome() == ["UDP 192.0.2.1 5060"]
 
 
 # Through a whole engine.

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from picosip_server.engine.config import ListenerSpec
+from picosip_server.engine.transport.resolver import THREADS
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.outputs import FailureKind
 from picosip_server.sip.ua.snapshots import CallSnapshot, CallState, Cause
@@ -157,7 +158,7 @@ def test_a_snapshot_has_what_lives() -> None:
 def test_stopping_leaves_no_thread_and_no_descriptor() -> None:
     threads, open_before = set(threading.enumerate()), descriptors()
     with Agent("udp", "tcp", "udp:::1", "tcp:::1", workers=3) as agent:
-        assert len(set(threading.enumerate()) - threads) == 3 + 4
+        assert len(set(threading.enumerate()) - threads) == 3 + THREADS
         with TcpPeer.to(agent.address("TCP")) as one, TcpHost() as far, UdpPeer(agent.address()):
             one.ping()
             agent.invite(far.uri())

@@ -20,6 +20,7 @@ from dns.rdtypes.IN.SRV import SRV
 from picosip_server.engine.transport.hosts_file import HostsFile
 from picosip_server.sip.locating import Naptr, NoAnswer, Question, Records, Srv
 
+SILENCE = "the name servers do not answer"
 SYSTEM_TTL = 30.0
 """Seconds for which an answer of the system's is kept: it tells no TTL."""
 PAYLOAD = 1232
@@ -79,7 +80,7 @@ class DnsClient:
             (response,) = missing.kwargs["responses"].values()
             return Records(), _ttl(response)
         except dns.resolver.LifetimeTimeout:
-            raise NoAnswer("the name servers do not answer") from None
+            raise NoAnswer(SILENCE) from None
         except (dns.exception.DNSException, UnicodeError, OSError) as error:
             raise NoAnswer(str(error)) from error
         return _records(answer), _ttl(answer.response)

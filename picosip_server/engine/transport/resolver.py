@@ -11,7 +11,7 @@ from threading import Lock, Thread
 import structlog
 
 from picosip_server.engine.transport.dns_cache import DnsCache
-from picosip_server.engine.transport.dns_client import DnsClient
+from picosip_server.engine.transport.dns_client import SILENCE, DnsClient
 from picosip_server.sip.hop import Target
 from picosip_server.sip.locating import (
     Candidate,
@@ -26,6 +26,9 @@ from picosip_server.sip.locating import (
 
 THREADS = 8
 """Names that are looked up at once: a name whose servers are silent holds a thread for long."""
+MOST_SILENCES = 2
+"""Questions of one target without any answer, after which it is given up. One may be NAPTR, which
+some name servers drop."""
 PATIENCE = 0.5
 """Seconds for which closing waits for threads that are asking."""
 
@@ -90,7 +93,10 @@ class Resolver:
 
         def look(question: Question) -> Records:
             if question not in answers:
-                answers[question] = self._look(question)
+                silent = sum(each == SILENCE for each in answers.values())
+                # A target has several questions: if each waited for its time, a call would
+                # fail only after most of a minute.
+                answers[question] = self._look(question) if silent < MOST_SILENCES else SILENCE
             answer = answers[question]
             if isinstance(answer, str):
                 raise NoAnswer(answer)

@@ -8,7 +8,7 @@ from picosip_server.sip.hop import Hop
 class Itinerary:
     """What is left of the hops of a target."""
 
-    __slots__ = ("_left", "_later", "_reliable_taken")
+    __slots__ = ("_later", "_left", "_reliable_taken")
 
     def __init__(self) -> None:
         self._left: tuple[Hop, ...] = ()
