@@ -136,6 +136,7 @@ def test_call_policy() -> None:
         reliable_provisional=call_pb.CallPolicy.RELIABLE_PROVISIONAL_REQUIRED,
         max_redirects=2,
         forked_answers=call_pb.CallPolicy.FORKED_ANSWERS_KEEP_FIRST,
+        offers=call_pb.CallPolicy.OFFERS_ACCEPT_UNCHANGED,
     )
     expected.ring_timeout.FromMilliseconds(30_500)
     expected.max_duration.FromSeconds(3600)
@@ -148,6 +149,7 @@ def test_call_policy() -> None:
             max_redirects=2,
             respond_timeout=0.001,
             forked_answers="keep_first",
+            offers="accept_unchanged",
         )
         == expected
     )

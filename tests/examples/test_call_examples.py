@@ -91,6 +91,14 @@ def test_b2bua_passes_what_ends_a_call(far: PicosipServer, phones: Phones, b2bua
     theirs = phones.next("call_received").resource
     client.redirect(theirs, ["sip:carol@192.0.2.1"])
     assert phones.ended(ours) == ("CAUSE_REJECTED", 480)
+    # The answer came with a reliable 183, and is not in the 200.
+    ours = client.invite(ALICE, far.uri("bob"), audio(4000)).name
+    theirs = phones.next("call_received").resource
+    client.progress(theirs, 183, audio(5000), reliable=True)
+    client.answer(theirs, no_wait=True)
+    assert port(phones.next("call_answered", ours).call_answered.description) == 5000
+    client.hangup(ours)
+    assert phones.ended(theirs)[0] == "CAUSE_REMOTE_HANGUP"
     # Given up before it is answered.
     ours = client.invite(ALICE, far.uri("bob"), audio(4000)).name
     theirs = phones.next("call_received").resource
@@ -141,3 +149,86 @@ def test_click_to_call(
         client.reject(phones.next("call_received").resource, 486)
         assert phones.ended(name)[0] == "CAUSE_REMOTE_HANGUP"
         assert program.process.wait(20.0) == 1, program.process.tail()
+
+
+def test_attended_transfer(near: PicosipServer, far: PicosipServer, tmp_path: Path) -> None:
+    with (
+        PicosipServer(tmp_path / "third") as third,
+        picosip.Client(third.grpc) as client,
+        client.events() as events,
+        Program(tmp_path, "transferee.py", "--server", far.grpc) as transferee,
+    ):
+        bob = Phones(client, events)
+        transferee.wait_for("waiting for calls")
+        users = "sip:boss@example.com", far.uri("alice"), third.uri("bob")
+        for code in (200, 486):
+            with Program(
+                tmp_path, "attended_transfer.py", *users, "--server", near.grpc
+            ) as transferor:
+                first = bob.next("call_received")
+                assert not first.call_received.replaces
+                client.answer(first.resource, audio(5000), no_wait=True)
+                second = bob.next("call_received").call_received
+                assert (second.replaces, port(second.offer)) == (first.resource, 4000)
+                assert second.call.from_address.uri == users[1]
+                if code == 200:
+                    client.answer(second.call.name, audio(5000))
+                    assert bob.ended(first.resource)[0] == "CAUSE_TRANSFERRED"
+                else:
+                    client.reject(second.call.name, code)
+                    assert bob.ended(first.resource)[0] == "CAUSE_REMOTE_HANGUP"
+                status = 0 if code == 200 else 1
+                assert transferor.process.wait(20.0) == status, transferor.process.tail()
+                assert "progress 100" in transferor.lines
+                assert f"progress {code}" in transferor.lines
+            transferee.wait_for(f"reported {code}")
+            transferee.wait_for("referred to " + users[2])
+
+
+def test_call_queue(
+    near: PicosipServer, far: PicosipServer, phones: Phones, tmp_path: Path
+) -> None:
+    client = phones.client
+    agents = near.uri("anna"), near.uri("ben")
+    with Program(tmp_path, "call_queue.py", *agents, "--server", far.grpc) as queue:
+        queue.wait_for("queue")
+
+        def call(user: str, media: int) -> str:
+            name = client.invite(user, far.uri("help"), audio(media), wait_for="final").name
+            held = client.get_call(name).remote_description.sdp.media[0]
+            assert "inactive" in picosip.attribute_map(held.attributes)
+            queue.wait_for(f"waiting {user}")
+            return name
+
+        def connect(caller: str, agent: str, caller_port: int, agent_port: int) -> None:
+            client.answer(agent, audio(agent_port), no_wait=True)
+            request = phones.next("incoming_request").incoming_request
+            assert (request.call, port(request.offer)) == (caller, agent_port)
+            client.respond(request.name, 200, description=audio(caller_port))
+            confirmed = phones.next("call_confirmed", agent).call_confirmed
+            assert port(confirmed.description) == caller_port
+
+        first = call(ALICE, 4000)
+        anna = phones.next("call_received").call_received
+        assert (anna.call.request_uri, anna.HasField("offer")) == (agents[0], False)
+        second = call("sip:carol@example.com", 4002)
+        ben = phones.next("call_received").call_received
+        assert ben.call.from_address.uri == "sip:carol@example.com"
+        third = call("sip:dave@example.com", 4004)
+        # The busy agent rests, and its caller waits behind who waited for an agent already.
+        connect(first, anna.call.name, 4000, 5000)
+        client.reject(ben.call.name, 486)
+        queue.wait_for("next agent")
+        client.hangup(anna.call.name)
+        assert phones.ended(first)[0] == "CAUSE_REMOTE_HANGUP"
+        anna = phones.next("call_received").call_received
+        assert anna.call.from_address.uri == "sip:dave@example.com"
+        connect(third, anna.call.name, 4004, 5002)
+        # The caller hangs up: so does the agent, who gets the one that waits.
+        client.hangup(third)
+        assert phones.ended(anna.call.name)[0] == "CAUSE_REMOTE_HANGUP"
+        anna = phones.next("call_received").call_received
+        assert anna.call.from_address.uri == "sip:carol@example.com"
+        # Gone before the agent has answered.
+        client.hangup(second)
+        assert phones.ended(anna.call.name)[0] == "CAUSE_CANCELLED"

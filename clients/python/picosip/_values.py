@@ -90,13 +90,16 @@ def call_policy(
     max_redirects: int = 0,
     respond_timeout: float | None = None,
     forked_answers: Literal["keep_first", "keep_all"] | None = None,
+    offers: Literal["ask", "accept", "accept_unchanged", "refuse"] | None = None,
 ) -> call_pb.CallPolicy:
     """What the stack does by itself for a call. Times in seconds; None: the server's default.
 
     ``reliable_provisional`` is 100rel (RFC 3262). ``max_redirects`` 3xx are followed.
     ``respond_timeout`` is how long an incoming request inside the call waits for ``respond``.
     With ``forked_answers="keep_all"`` every 2xx is kept and ``hangup(..., remote_tag=...)``
-    ends one (RFC 3261 section 13.2.2.4).
+    ends one (RFC 3261 section 13.2.2.4). ``offers``: what becomes of the far end's offers inside
+    the call; "ask" hands them over as ``IncomingRequest``, "accept" answers from the present
+    description, "accept_unchanged" only those that change nothing, "refuse" says 488.
     """
     policy = call_pb.CallPolicy(
         ring_timeout=duration(ring_timeout),
@@ -112,6 +115,8 @@ def call_policy(
         policy.forked_answers = call_pb.CallPolicy.ForkedAnswers.Value(
             f"FORKED_ANSWERS_{forked_answers.upper()}"
         )
+    if offers is not None:
+        policy.offers = call_pb.CallPolicy.Offers.Value(f"OFFERS_{offers.upper()}")
     return policy
 
 
