@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
+from picosip_server.engine.config import TlsFiles
 from tests.support.process import Process
 from tests.support.waiting import free_port, is_bound, wait_until
 
@@ -14,18 +17,43 @@ SECRETS = {"alice": "in wonderland", "bob": "the builder"}
 """The two users of kamailio.cfg and their passwords."""
 
 
-class Kamailio:
-    """A running Kamailio; ``defines`` are what kamailio.cfg asks for by ``#!ifdef``."""
+TABLES = Path("/usr/share/kamailio/db_sqlite")
+"""Where Debian's package has the tables that Kamailio's modules want."""
 
-    def __init__(self, directory: Path, *defines: str) -> None:
+
+def edge(directory: Path, files: TlsFiles) -> Kamailio:
+    """A Kamailio with edge.cfg: over all transports, with this certificate, and with presence."""
+    directory.mkdir(parents=True, exist_ok=True)
+    database = directory / "presence.db"
+    with closing(sqlite3.connect(database)) as made:
+        for name in ("standard", "presence"):
+            made.executescript((TABLES / f"{name}-create.sql").read_text())
+    defines = {
+        "TLS_CERT": files.cert,
+        "TLS_KEY": files.key,
+        "DATABASE": f"sqlite:///{database}",
+    }
+    given = (f'{name}="{value}"' for name, value in defines.items())
+    return Kamailio(directory, *given, config="edge.cfg", tls=True)
+
+
+class Kamailio:
+    """A running Kamailio; ``defines`` are what the configuration asks for. With ``tls`` it
+    listens for that too, on the next port, as edge.cfg wants it."""
+
+    def __init__(
+        self, directory: Path, *defines: str, config: str = "kamailio.cfg", tls: bool = False
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = free_port(also_next=True)
         flags = [part for name in defines for part in ("-A", name)]
+        if tls:
+            flags += ["-l", f"tls:127.0.0.1:{self.port + 1}"]
         self.process = Process(
             [
                 "kamailio",
                 "-f",
-                Path(__file__).with_name("kamailio.cfg"),
+                Path(__file__).with_name(config),
                 "-DD",
                 "-E",
                 *("-l", f"udp:127.0.0.1:{self.port}", "-l", f"tcp:127.0.0.1:{self.port}"),
@@ -47,6 +75,11 @@ class Kamailio:
     def uri(self) -> str:
         """URI of the registrar, and of the proxy as a route."""
         return f"sip:127.0.0.1:{self.port}"
+
+    def uri_over(self, transport: str) -> str:
+        """URI of it over ``udp``, ``tcp``, ``tls``, ``ws`` or ``wss``."""
+        port = self.port + (transport in ("tls", "wss"))
+        return f"sip:127.0.0.1:{port};transport={transport}"
 
     def aor(self, user: str) -> str:
         """Address of record of a user here."""
