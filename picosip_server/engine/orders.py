@@ -185,6 +185,7 @@ class Orders:
         name = self._identity.subscription_name()
         subscription = OutgoingSubscription(name, self._context, subscribe, call_id=call_id)
         subscription.aor = subscribe.from_address.uri.aor
+        subscription.anonymous = wants_privacy(subscribe.options.headers)
         self._population.subscribers[name] = subscription
         self._population.run(subscription, subscription.start(now), now)
 

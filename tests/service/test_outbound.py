@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,25 @@ async def registrar(side: Side) -> AsyncIterator[Registrar]:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+class BeyondNat(asyncio.DatagramProtocol):
+    """A registrar in raw octets that sees its clients at another address than they do."""
+
+    def __init__(self) -> None:
+        self.requests: list[list[str]] = []
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        lines = data.decode().split("\r\n")
+        self.requests.append(lines)
+        kept = [line for line in lines if line.startswith(("Via", "From", "To", "Call-ID", "CSeq"))]
+        kept[0] = kept[0].replace(";rport", ";rport=40000;received=203.0.113.7")
+        answer = ["SIP/2.0 200 OK", *kept, "Expires: 600", "Content-Length: 0", "", ""]
+        self.transport.sendto("\r\n".join(answer).encode(), address)
 
 
 def register(registrar_uri: str, **outbound: object) -> registration_pb.RegisterRequest:
@@ -162,3 +182,24 @@ async def test_a_path_reaches_the_registrar_whole(near: Side, far: Side) -> None
         await near.client.registrations.Register(request)
         assert home.asked("Path") == path
         assert home.asked("Supported") == ["path"]
+
+
+async def test_the_address_beyond_a_nat(near: Side) -> None:
+    """RFC 3581: registered in place of the own one, and shown."""
+    loop = asyncio.get_running_loop()
+    transport, home = await loop.create_datagram_endpoint(BeyondNat, local_addr=("127.0.0.1", 0))
+    try:
+        port = transport.get_extra_info("sockname")[1]
+        request = registration_pb.RegisterRequest(registrar_uri=f"sip:127.0.0.1:{port}", aor=ALICE)
+        made = (await near.client.registrations.Register(request)).registration
+        assert [each.uri for each in made.contacts] == ["sip:alice@203.0.113.7:40000"]
+        assert made.flows[0].reflexive_address == "203.0.113.7:40000"
+        first, second = home.requests
+        assert f"Contact: <sip:alice@{near.udp}>" in first
+        contacts = [line for line in second if line.startswith("Contact")]
+        assert contacts == [
+            "Contact: <sip:alice@203.0.113.7:40000>",
+            f"Contact: <sip:alice@{near.udp}>;expires=0",
+        ]
+    finally:
+        transport.close()
