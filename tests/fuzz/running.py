@@ -79,7 +79,9 @@ class _Application:
             if event.resource not in self._phones:
                 app.soon(app.calls.Hangup.future(call_pb.HangupRequest(name=event.resource)))
         elif kind == "incoming_request" and rng.random() < 0.7:
-            status = sip_pb2.SipStatus(code=rng.choice((200, 202, 403)))
+            # A 202 to a REFER would begin a subscription, which lasts longer than the test.
+            refer = event.incoming_request.method == "REFER"
+            status = sip_pb2.SipStatus(code=403 if refer else rng.choice((200, 202, 403)))
             respond = request_pb.RespondRequest(name=event.incoming_request.name, status=status)
             app.soon(app.requests.Respond.future(respond))
 
@@ -175,7 +177,11 @@ def fuzz(
         calls.__exit__()
         _end(app)
         # Timers B, F, H and J are 32 s, and BYEs may be on their way to nobody.
-        wait_until(lambda: _empty(app), timeout=90.0, what="an empty server")
+        try:
+            wait_until(lambda: _empty(app), timeout=90.0, what="an empty server")
+        except TimeoutError as error:
+            error.add_note(f"left are {app.stats()}")
+            raise
         counters = dict(app.stats().counters)
     return Figures(
         messages=sent,
