@@ -258,6 +258,22 @@ def test_a_call_between_two(tmp_path: Path, transport: str) -> None:
         assert ";transport=ws>" in (invite.headers.get("Contact") or "")
 
 
+def test_one_value_for_both(tmp_path: Path) -> None:
+    """RFC 7118 section 5.4: "ws" leads over the connection under TLS where such a one stands."""
+    authority = Authority(tmp_path)
+    with (
+        Agent("wss", tls=authority.files(), on_event=answering) as callee,
+        Agent("ws", "wss", tls=authority.files()) as caller,
+    ):
+        callee.engine.set_tracing(True)
+        for value in ("wss", "ws"):
+            uri = callee.uri("WSS").replace("=wss", f"={value}")
+            caller.result(caller.invite(uri, wait_for=WaitFor.FINAL))
+        traced = [each.message for each in callee.wait_traced(4)]
+        invites = [each for each in traced if isinstance(each, Request) and each.method == "INVITE"]
+        assert [each.via.transport for each in invites] == ["WSS", "WSS"]
+
+
 def test_a_server_that_speaks_no_sip() -> None:
     with TcpHost() as host, Agent("ws") as caller:
         token = caller.invite(host.uri().replace("=tcp", "=ws"), wait_for=WaitFor.FINAL)

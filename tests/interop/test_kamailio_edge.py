@@ -21,7 +21,7 @@ from tests.support.server import PicosipServer
 
 pytestmark = pytest.mark.peer("kamailio")
 
-TRANSPORTS = ["udp", "tcp", "tls", "ws"]
+TRANSPORTS = ["udp", "tcp", "tls", "ws", "wss"]
 
 PIDF = "application/pidf+xml"
 

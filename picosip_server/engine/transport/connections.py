@@ -172,6 +172,11 @@ class Connections:
             flow=flow,
         )
 
+    def standing(self, transport: str, host: str, port: int) -> Hop | None:
+        """The way over the connection to an address; None where none stands. From any thread."""
+        connection = self._by_address.get((transport, host, port))
+        return None if connection is None else self.hop(connection.number)
+
     def _accepted(self, sock: socket.socket, peer: tuple[str, int], listener: int) -> None:
         transport = self._listeners.transport(listener)
         security: Security = Plain()

@@ -235,6 +235,16 @@ class Sockets:
             return None
         return self._connections.hop(flow)
 
+    def secure_hop(self, host: str, port: int) -> Hop | None:
+        """The way to a WebSocket that stands under TLS.
+
+        RFC 7118 section 5.4: there is one value for both, so that the Record-Route of a proxy
+        says ws where it is reached by WSS.
+        """
+        if self._connections is None:
+            return None
+        return self._connections.standing("WSS", host, port or DEFAULT_PORT["WSS"])
+
     def learn(self, host: str, port: int, flow: int) -> None:
         """A Contact that only the connection it came over leads to (RFC 7118 section 5.2)."""
         contacts = self._contacts
@@ -314,6 +324,8 @@ class WorkerNetwork:
         # A maddr or next hop may carry an IPv6 address in brackets.
         host = target.host.strip("[]")
         learnt = self._sockets.flow_hop(host, target.port)
+        if learnt is None and target.transport == "WS":
+            learnt = self._sockets.secure_hop(host, target.port)
         if learnt is not None:
             return (learnt,)
         try:
