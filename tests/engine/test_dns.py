@@ -27,7 +27,7 @@ from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import WaitFor
 from picosip_server.sip.ua.outputs import FailureKind
 from picosip_server.sip.uri import Uri
-from tests.engine.loopback import PATIENCE, Agent, TcpHost
+from tests.engine.loopback import PATIENCE, Agent, TcpHost, until
 from tests.support.nameserver import SERVFAIL, SILENT, TRUNCATED, NameServer
 
 V4 = {"UDP": frozenset({4}), "TCP": frozenset({4})}
@@ -317,6 +317,7 @@ def test_closing_does_not_wait_for_a_name_server(server: NameServer) -> None:
     server.open.clear()
     one = Asker(server, timeout=60.0)
     one.begin("slow.test", 5060)
+    until(lambda: server.asked, "the name server is not asked")
     closing = threading.Thread(target=one.resolver.close)
     closing.start()
     closing.join(5.0)
