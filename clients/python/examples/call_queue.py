@@ -51,26 +51,25 @@ class Queue:
     async def talk(self, call: picosip.Call, agent: str) -> bool:
         """Connects an agent until it hangs up. False: no answer. Its call is labelled "caller"."""
         events = self.agents[call.name] = asyncio.Queue()
-        labels, leg, pause = {"caller": call.name}, "", 0.0
+        labels, pause = {"caller": call.name}, 0.0
         policy = picosip.call_policy(ring_timeout=self.options.ring)
         caller = call.from_address.uri
         try:
             leg = (await self.client.invite(caller, agent, policy=policy, labels=labels)).name
             while (event := await events.get()).WhichOneof("kind") != "call_answered":
                 if event.HasField("call_ended"):
-                    pause, leg = self.options.pause, ""
+                    pause = self.options.pause
                     return False
             changed = await self.client.modify(call.name, event.call_answered.description)
             await self.client.answer(leg, changed.remote_description)
             print("connected", caller, agent, flush=True)
             while not (await events.get()).HasField("call_ended"):
                 continue
-            leg = ""
             return True
         finally:
             asyncio.get_running_loop().call_later(pause, self.free.put_nowait, agent)
-            if leg:
-                await self.hangup(leg)
+            async for left in self.client.list_calls(labels):
+                await self.hangup(left.name)
 
     async def hangup(self, name: str) -> None:
         """Ends a call that may be over."""

@@ -31,8 +31,8 @@ class Transferee:
 
     async def subscribed(self, subscription: picosip.Subscription) -> None:
         """Calls whom the REFER named, whose URI may say which call to replace."""
-        ends = subscription.local, subscription.remote
-        found = [one for one in self.accepted if (one.to_address, one.from_address) == ends]
+        by = subscription.remote.uri
+        found = [one for one in self.accepted if one.from_address.uri == by]
         if not found:
             return
         self.accepted.remove(request := found[0])
