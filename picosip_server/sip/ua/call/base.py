@@ -10,9 +10,8 @@ from typing import ClassVar
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.errors import RemoteProtocolError
-from picosip_server.sip.grammar import NO_PARAMS
 from picosip_server.sip.hop import Hop
-from picosip_server.sip.message import Message, Request, Response
+from picosip_server.sip.message import Request, Response
 from picosip_server.sip.replaces import Replaces
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.call.bye import Bye
@@ -23,12 +22,12 @@ from picosip_server.sip.ua.call.proposals import Proposals
 from picosip_server.sip.ua.call.referrals import Referrals
 from picosip_server.sip.ua.call.requests_in import RequestsIn
 from picosip_server.sip.ua.call.requests_out import RequestsOut
-from picosip_server.sip.ua.call.session_timer import SessionTimer
+from picosip_server.sip.ua.call.session import SESSION_END, SessionUser
 from picosip_server.sip.ua.call.transfers import Transfers
 from picosip_server.sip.ua.commands import Body, Command, Policy
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
-from picosip_server.sip.ua.events import CallConfirmed, CallEnded, CallHeld, CallModified
+from picosip_server.sip.ua.events import CallConfirmed, CallEnded
 from picosip_server.sip.ua.inspect import unsupported
 from picosip_server.sip.ua.keys import dialog_key
 from picosip_server.sip.ua.outputs import Failure, FailureKind
@@ -42,13 +41,10 @@ from picosip_server.sip.ua.snapshots import (
 )
 from picosip_server.sip.ua.subscription.commands import SubscriptionCommand
 from picosip_server.sip.ua.subscription.usage import Usage
-from picosip_server.sip.ua.user import Serving, TransactionUser
-
-SESSION_END = "session end"
-"""Alarm: nobody has refreshed the session."""
+from picosip_server.sip.ua.user import Serving
 
 
-class Call(TransactionUser, ABC):
+class Call(SessionUser, ABC):
     """An INVITE session. Subclasses are its two roles."""
 
     __slots__ = (
@@ -61,27 +57,18 @@ class Call(TransactionUser, ABC):
         "authenticated_user",
         "call_id",
         "changes",
-        "contact_params",
-        "contact_user",
         "create_time",
         "end_time",
         "from_address",
-        "given",
-        "legs",
-        "local_description",
-        "local_hold",
         "pendings",
-        "policy",
         "proposals",
         "referrals",
-        "remote_hold",
         "request_uri",
         "requests_in",
         "requests_out",
         "state",
         "tag",
         "termination",
-        "timer",
         "to_address",
         "transfers",
     )
@@ -103,29 +90,15 @@ class Call(TransactionUser, ABC):
         contact_user: str,
         now: float,
     ) -> None:
-        super().__init__(name, context, labels)
+        super().__init__(name, context, labels, policy=policy, contact_user=contact_user)
         self.state = state
         self.from_address = from_address
         self.to_address = to_address
         self.request_uri = request_uri
         self.call_id = call_id
-        self.policy = policy
         self.tag = context.identity.tag()
-        self.legs: dict[str, Leg] = {}
         self.auth: DigestClient | None = None
         self.authenticated_user = ""
-        self.contact_user = contact_user
-        """User part of the Contact that is made from a hop."""
-        self.contact_params = NO_PARAMS
-        """Its parameters, as the application gave them last."""
-        self.local_description: Body | None = None
-        """What this side said last, and was not refused."""
-        self.given: Body | None = None
-        """What the application gave last: a hold differs from it, and so may an answer that the
-        stack makes."""
-        self.local_hold = False
-        self.remote_hold = False
-        self.timer = SessionTimer(context, policy.session_timer)
         self.changes = Changes(self)
         self.proposals = Proposals(self)
         self.pendings = Pendings(self)
@@ -154,19 +127,6 @@ class Call(TransactionUser, ABC):
         """Whether the call can be forgotten: over, and what outlives it as well."""
         return super().finished and not self.referrals.alive
 
-    def live_legs(self) -> list[Leg]:
-        """The dialogs that count: those answered, while there is none the early ones; where
-        all are over, the last state of all."""
-        legs = [leg for leg in self.legs.values() if not leg.over] or [*self.legs.values()]
-        return [leg for leg in legs if leg.answered] or legs
-
-    def main_leg(self) -> Leg | None:
-        """The leg that the call's own figures speak of: the first answered, else the latest."""
-        legs = self.live_legs()
-        if not legs:
-            return None
-        return legs[0] if legs[0].answered else legs[-1]
-
     def local_tag(self) -> str:
         """The tag of all our messages in this call."""
         return self.tag
@@ -175,10 +135,6 @@ class Call(TransactionUser, ABC):
         """Seconds that a request inside the call may wait for the application."""
         wish = self.policy.respond_timeout
         return self.context.respond_timeout if wish is None else wish
-
-    def contact(self, hop: Hop) -> str:
-        """The value of our Contact in this call, where it is reached over a hop."""
-        return f"{hop.contact(self.contact_user)}{self.contact_params}"
 
     # Commands.
 
@@ -447,87 +403,6 @@ class Call(TransactionUser, ABC):
                 description=description,
             )
         )
-
-    # The session.
-
-    def continued(self, body: Body) -> Body:
-        """A description as what follows the one before it, where its o= line is ours to make.
-
-        Raises:
-            LocalProtocolError: one of the two cannot be read.
-        """
-        sent = self.local_description
-        if not body.continues or sent is None:
-            return body
-        data = self.context.descriptions.resume(body.data, sent.data)
-        return replace(body, data=data)
-
-    def describe(self, body: Body) -> None:
-        """This side's description is now the application's ``body``."""
-        self.local_description = body
-        self.given = body
-
-    @property
-    def description_unacknowledged(self) -> bool:
-        """Whether a description of ours in a reliable provisional awaits its PRACK."""
-        return False
-
-    def modified(self, leg: Leg, now: float, message: Message | None) -> None:
-        """The descriptions changed after the first offer and answer."""
-        self.emit(
-            CallModified(
-                resource=self.name,
-                at=now,
-                labels=self.labels,
-                message=message,
-                local_description=self.local_description,
-                remote_description=leg.remote_description,
-            )
-        )
-        self.note_holds(leg, now)
-
-    def offered(self, leg: Leg, now: float, message: Message) -> None:
-        """The far end made an offer in its 2xx, which the application is to answer."""
-        self.emit(
-            CallModified(
-                resource=self.name,
-                at=now,
-                labels=self.labels,
-                message=message,
-                local_description=None,
-                remote_description=leg.remote_description,
-            )
-        )
-
-    def note_offer(self, offer: Body, hold: bool | None, leg: Leg, now: float) -> None:
-        """An offer of ours was accepted; ``hold`` None: it says itself whether it holds."""
-        held = self.context.descriptions.holds(offer.data) if hold is None else hold
-        self.note_holds(leg, now, local=held)
-
-    def note_holds(self, leg: Leg, now: float, *, local: bool | None = None) -> None:
-        """Tells the application where one end began or ceased to hold the other."""
-        theirs = leg.remote_description
-        remote = theirs is not None and self.context.descriptions.holds(theirs.data)
-        local = self.local_hold if local is None else local
-        if (local, remote) == (self.local_hold, self.remote_hold):
-            return
-        self.local_hold, self.remote_hold = local, remote
-        self.emit(
-            CallHeld(
-                resource=self.name, at=now, labels=self.labels, local_hold=local, remote_hold=remote
-            )
-        )
-
-    def run_timer(self, now: float) -> None:
-        """The session was refreshed: its timer begins anew, or ends (RFC 4028 section 10)."""
-        for alarm, after in (
-            (self.changes.REFRESH, self.timer.refresh_after()),
-            (SESSION_END, self.timer.end_after()),
-        ):
-            if after is None:
-                self.disarm(alarm)
-            else:
-                self.alarm(alarm, now + after)
 
     def on_alarm(self, alarm: str, now: float) -> None:
         """Alarms of both roles."""

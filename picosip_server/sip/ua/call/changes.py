@@ -14,6 +14,7 @@ from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.bodies import description_of
 from picosip_server.sip.ua.call.change import Change, Plan, Stage
 from picosip_server.sip.ua.call.leg import Leg
+from picosip_server.sip.ua.call.session import SESSION_REFRESH
 from picosip_server.sip.ua.capabilities import SDP_TYPE
 from picosip_server.sip.ua.commands import Body, ModifyMethod
 from picosip_server.sip.ua.failures import invalid, refused, retry_after
@@ -38,7 +39,6 @@ class Changes:
 
     CHANGE = "change"
     ANSWER = "change answer"
-    REFRESH = "session refresh"
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -176,7 +176,7 @@ class Changes:
         by_update = "UPDATE" in leg.allow
         if self.current is not None or not (by_update or self._may_offer(leg)):
             # Whatever is under way refreshes as well, if it succeeds.
-            call.alarm(self.REFRESH, now + AGAIN)
+            call.alarm(SESSION_REFRESH, now + AGAIN)
             return
         # 7.4: a refresh by re-INVITE carries the session as it is.
         plan = Plan(
@@ -227,7 +227,7 @@ class Changes:
         if plan.by_us and plan.method == "UPDATE" and response.status in (405, 501):
             # It said that it takes UPDATE, and does not: by re-INVITE then.
             leg.allow = leg.allow - {"UPDATE"}
-            self._call.alarm(self.REFRESH, now)
+            self._call.alarm(SESSION_REFRESH, now)
         self._finish(change, refused(response, plan.method), now)
 
     def _glare_delay(self) -> float:
@@ -317,7 +317,7 @@ class Changes:
     def alarm(self, alarm: str, now: float) -> bool:
         """An alarm of the call went off. False: it is none of these."""
         change = self.current
-        if alarm == self.REFRESH:
+        if alarm == SESSION_REFRESH:
             self.refresh(now)
         elif alarm == self.CHANGE:
             assert change is not None
