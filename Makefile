@@ -73,6 +73,7 @@ peers: $(STAMP) ## install the SIP programs that the interoperability tests talk
 		kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-presence-modules \
 		kamailio-sqlite-modules $$(command -v npm >/dev/null || echo nodejs npm)
 	@cd tests/interop/jssip && npm ci --no-audit --no-fund --loglevel=error
+	@cd tests/interop/browser && npm ci --no-audit --no-fund --loglevel=error
 
 # atheris is not to be had everywhere; without it changes are by chance alone.
 fuzz: $(STAMP) ## look for inputs that break the parsers and the user agent (FUZZ_TIME=seconds)

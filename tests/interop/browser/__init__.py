@@ -1,0 +1,1 @@
+"""SIP.js under Node: what a browser would say, without its media."""
