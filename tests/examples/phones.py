@@ -26,12 +26,19 @@ class Phones:
     def __init__(self, client: picosip.Client, events: picosip.Events) -> None:
         self.client = client
         self._events: Iterator[picosip.Event] = iter(events)
+        self._rang: list[picosip.Event] = []
+        """Calls that came in while something else was waited for."""
 
     def next(self, kind: str, resource: str = "") -> picosip.Event:
-        """The next event of this kind, of this resource if given; others are passed by."""
+        """The next event of this kind, of this resource if given; others are passed by, but for
+        calls that come in: those of two calls may cross."""
+        if kind == "call_received" and self._rang:
+            return self._rang.pop(0)
         for event in self._events:
             if event.WhichOneof("kind") == kind and resource in ("", event.resource):
                 return event
+            if event.HasField("call_received"):
+                self._rang.append(event)
         raise AssertionError(f"no {kind}")
 
     def ended(self, name: str) -> tuple[str, int]:
