@@ -126,6 +126,8 @@ def test_make_lists_its_targets() -> None:
         "check",
         "proto",
         "peers",
+        "fuzz",
+        "fuzz-server",
         "image",
         "image-test",
         "clean",

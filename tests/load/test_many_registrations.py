@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from picosip_server.engine.network import Source
 from picosip_server.sip.address import Address
 from picosip_server.sip.hop import Hop
@@ -55,6 +57,8 @@ def evenly(registrar: Registrar, since: float) -> None:
     assert registrar.most_in_a_second(since) < 6 * mean / MINUTE
 
 
+# Some 100,000 REGISTERs, and several times slower where coverage is measured.
+@pytest.mark.timeout(900)
 def test_ten_thousand_registrations_are_spread_evenly() -> None:
     simulation = Simulation()
     simulation.faults.delay = 0.001
