@@ -43,9 +43,11 @@ from picosip_server.sip.ua.subscription.events import (
 from picosip_server.sip.ua.subscription.header import SubscriptionState
 from picosip_server.sip.ua.subscription.incoming import IncomingSubscription
 from picosip_server.sip.ua.subscription.outgoing import OutgoingSubscription
+from picosip_server.sip.ua.subscription.referral import IncomingReferral
 from picosip_server.sip.ua.user import TransactionUser
 
-Standing = Registration | OutgoingSubscription | IncomingSubscription | Publication
+Subscriber = OutgoingSubscription | IncomingSubscription | IncomingReferral
+Standing = Registration | Subscriber | Publication
 """What stands for a time and is ended with the server, calls apart."""
 
 
@@ -60,7 +62,7 @@ class Population:
         self.calls: dict[str, Call] = {}
         self.registrations: dict[str, Registration] = {}
         self.flows = Flows(context)
-        self.subscribers: dict[str, OutgoingSubscription | IncomingSubscription] = {}
+        self.subscribers: dict[str, Subscriber] = {}
         self.publications: dict[str, Publication] = {}
         self.subscriptions: dict[str, SubscriptionSnapshot] = {}
         """Each as last told of, those inside calls included."""
@@ -229,7 +231,7 @@ class Population:
             self.calls.pop(user.name, None)
         elif isinstance(user, Registration):
             self.registrations.pop(user.name, None)
-        elif isinstance(user, OutgoingSubscription | IncomingSubscription):
+        elif isinstance(user, Subscriber):
             self.subscribers.pop(user.name, None)
         elif isinstance(user, Publication):
             self.publications.pop(user.name, None)

@@ -31,8 +31,14 @@ from picosip_server.sip.ua.incoming_request import IncomingRequestUser
 from picosip_server.sip.ua.inspect import Refusal
 from picosip_server.sip.ua.keys import dialog_key, merge_key, response_key, server_key
 from picosip_server.sip.ua.subscription.incoming import IncomingSubscription
+from picosip_server.sip.ua.subscription.notifying import NotifyingUser
 from picosip_server.sip.ua.subscription.outgoing import OutgoingSubscription
-from picosip_server.sip.ua.subscription.screening import allow_events, refuse_subscribe
+from picosip_server.sip.ua.subscription.referral import IncomingReferral
+from picosip_server.sip.ua.subscription.screening import (
+    allow_events,
+    check_outside,
+    refuse_subscribe,
+)
 
 
 class Reception:
@@ -169,7 +175,7 @@ class Reception:
     ) -> None:
         call = self._population.routes.get(dialog_key(request.call_id, request.to.tag))
         self._population.trace(request, data, source, call, now)
-        if isinstance(call, Call | OutgoingSubscription | IncomingSubscription):
+        if isinstance(call, Call | OutgoingSubscription | NotifyingUser):
             refusal = self._admission.refuse_inside(request)
             refusal = refusal or self._counted(self._gate.check_inside(request, call, source, now))
             if refusal is not None:
@@ -212,7 +218,7 @@ class Reception:
             self._population.trace(request, data, source, None, now)
             self._refuse(request, hop, refusal, now)
             return
-        user: IncomingCall | IncomingRequestUser | IncomingSubscription
+        user: IncomingCall | IncomingRequestUser | IncomingSubscription | IncomingReferral
         # RFC 5627 section 4.4.1: the contact given is that of the address called.
         aor = request.to.uri.aor
         hop = self._population.dress(hop, aor)
@@ -232,12 +238,13 @@ class Reception:
             self._population.calls[name] = user
             user.start(now)
             effects = user.flush()
-        elif method == "SUBSCRIBE":
+        elif method in ("SUBSCRIBE", "REFER"):
             name = self._identity.subscription_name()
-            user = IncomingSubscription(name, self._context, request, hop)
+            kind = IncomingSubscription if method == "SUBSCRIBE" else IncomingReferral
+            user = kind(name, self._context, request)
             user.aor = aor
             self._population.subscribers[name] = user
-            effects = user.start(request, hop, now)
+            effects = user.start(hop, now)
         else:
             user = IncomingRequestUser(self._context)
             effects = user.hand_over(request, hop, now)
@@ -256,6 +263,8 @@ class Reception:
             refusal = refusal or self._refuse_replacing(request)
         if refusal is None and request.method == "SUBSCRIBE":
             refusal = refuse_subscribe(request, self._context, claimed)
+        if refusal is None and request.method == "REFER":
+            check_outside(request)
         return refusal
 
     def _replaced(self, request: Request) -> Call | None:

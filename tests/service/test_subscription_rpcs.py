@@ -263,6 +263,7 @@ async def test_the_implicit_subscription_of_a_refer(near: Side, far: Side) -> No
             Subscription.STATE_ACTIVE,
             "refer",
         )
+        assert (there.call, there.incoming_request) == (received, event.incoming_request.name)
         body = pb.Body(content_type="message/sipfrag", data=b"SIP/2.0 200 OK\r\n")
         await far.client.subscriptions.Notify(
             subscription_pb.NotifyRequest(
@@ -278,6 +279,40 @@ async def test_the_implicit_subscription_of_a_refer(near: Side, far: Side) -> No
             (transfer, 100),
             (transfer, 200),
         ]
+
+
+async def test_a_refer_outside_a_call(near: Side, far: Side) -> None:
+    """The 202 brings a subscription about, which names the request that it came of."""
+    claim = event_pb.EventFilter(handle_methods=["REFER"])
+    async with far.client.listening(filter=claim) as clerk:
+        referring = near.client.requests.Transact(
+            request_pb.TransactRequest(
+                method="REFER",
+                uri=far.address("bob").uri,
+                from_address=ALICE,
+                to_address=far.address("bob"),
+                options=pb.MessageOptions(
+                    headers=[pb.Header(name="Refer-To", value="<sip:carol@example.com>")]
+                ),
+            )
+        )
+        asked = (await clerk.next()).incoming_request
+        assert (asked.method, asked.call) == ("REFER", "")
+        assert asked.refer_to.uri == "sip:carol@example.com"
+        await far.client.requests.Respond(
+            request_pb.RespondRequest(name=asked.name, status=pb.SipStatus(code=202))
+        )
+        assert (await referring).response.status.code == 202
+        there = (await clerk.next()).subscription_changed.subscription
+        assert (there.role, there.state, there.event) == (
+            Subscription.ROLE_NOTIFIER,
+            Subscription.STATE_ACTIVE,
+            "refer",
+        )
+        assert (there.call, there.incoming_request) == ("", asked.name)
+        # Who refers by Transact keeps no dialog: the NOTIFY got 481, and that was all.
+        gone = (await clerk.next()).subscription_changed.subscription
+        assert (gone.name, gone.state) == (there.name, Subscription.STATE_TERMINATED)
 
 
 async def test_a_retry_subscribes_once(near: Side, far: Side) -> None:

@@ -15,27 +15,25 @@ import picosip
 
 
 class Transferee:
-    """The REFERs on their way: by their addresses, then by the call that each brought about."""
+    """The REFERs on their way: by their names, then by the call that each brought about."""
 
     def __init__(self, client: picosip.aio.Client, media_port: int) -> None:
         self.client = client
         stream = picosip.media("audio", media_port, formats=[0])
         self.session = picosip.sdp([stream], connection="127.0.0.1")
-        self.accepted: list[picosip.IncomingRequest] = []
+        self.accepted: dict[str, picosip.IncomingRequest] = {}
         self.reporting: dict[str, str] = {}
 
     async def refer(self, request: picosip.IncomingRequest) -> None:
         """Agrees; a subscription to how it goes begins with that."""
-        self.accepted.append(request)
+        self.accepted[request.name] = request
         await self.client.respond(request.name, 202)
 
     async def subscribed(self, subscription: picosip.Subscription) -> None:
         """Calls whom the REFER named, whose URI may say which call to replace."""
-        by = subscription.remote.uri
-        found = [one for one in self.accepted if one.from_address.uri == by]
-        if not found:
+        request = self.accepted.pop(subscription.incoming_request, None)
+        if request is None:
             return
-        self.accepted.remove(request := found[0])
         by = request.referred_by.uri
         headers = [("Referred-By", f"<{by}>")] if by else []
         call = await self.client.invite(

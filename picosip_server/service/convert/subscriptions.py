@@ -237,6 +237,8 @@ def subscription(value: SubscriptionSnapshot, clock: Clock) -> pb.Subscription:
         expire_time=None if expires is None else clock.timestamp(expires),
         reason=clean(value.reason),
         labels=value.labels,
+        call=value.call,
+        incoming_request=value.incoming_request,
     )
 
 

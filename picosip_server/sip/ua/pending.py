@@ -30,6 +30,8 @@ class Pending:
     """One such request. ``on_answer`` is called once with the response sent, and its body."""
 
     name: str
+    resource: str
+    """Of what the application is told: the call, or the request itself."""
     serving: Serving
     wants_description: str
     """Why a 2xx needs a description; empty: it does not."""
@@ -83,6 +85,7 @@ class Pendings:
         name = user.context.identity.request_name()
         self._items[name] = Pending(
             name=name,
+            resource=call or name,
             serving=serving,
             wants_description=wants_description or (ANSWER_WANTED if offer is not None else ""),
             default=default,
@@ -181,7 +184,7 @@ class Pendings:
         user = self._user
         user.emit(
             IncomingRequestClosed(
-                resource=user.name,
+                resource=pending.resource,
                 at=now,
                 labels=user.labels,
                 name=pending.name,

@@ -66,6 +66,9 @@ def test_a_202_is_followed_by_100_trying(net: Simulation, host: Host, peer: Peer
     assert event.subscription.role is SubscriptionRole.NOTIFIER
     assert event.subscription.state is SubscriptionState.ACTIVE
     assert event.request is None
+    (asked,) = host.of(events.IncomingRequest)
+    assert event.subscription.call == host.call() == asked.call
+    assert event.subscription.incoming_request == asked.name
     assert host.core.snapshot().subscriptions == (event.subscription,)
 
 

@@ -87,6 +87,8 @@ class Subscription(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    CALL_FIELD_NUMBER: _builtins.int
+    INCOMING_REQUEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"subscriptions/{subscription}"."""
     role: Global___Subscription.Role.ValueType
@@ -95,6 +97,10 @@ class Subscription(_message.Message):
     """Event header field, with its id parameter if any."""
     reason: _builtins.str
     """Subscription-State reason: "deactivated", "probation", "rejected"..."""
+    call: _builtins.str
+    """Of a REFER (RFC 3515): the call inside which it came, if any."""
+    incoming_request: _builtins.str
+    """Of a REFER: the name of the IncomingRequest that was accepted."""
     @_builtins.property
     def local(self) -> _sip_pb2.Address: ...
     @_builtins.property
@@ -115,10 +121,12 @@ class Subscription(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        call: _builtins.str = ...,
+        incoming_request: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "local", b"local", "remote", b"remote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "expire_time", b"expire_time", "labels", b"labels", "local", b"local", "name", b"name", "reason", b"reason", "remote", b"remote", "role", b"role", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "event", b"event", "expire_time", b"expire_time", "incoming_request", b"incoming_request", "labels", b"labels", "local", b"local", "name", b"name", "reason", b"reason", "remote", b"remote", "role", b"role", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

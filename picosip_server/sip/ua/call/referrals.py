@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from picosip_server.sip.address import Address
 from picosip_server.sip.errors import RemoteProtocolError
-from picosip_server.sip.message import Message, Request, Response
-from picosip_server.sip.sipfrag import SIPFRAG, fragment
+from picosip_server.sip.message import Request, Response
 from picosip_server.sip.ua.call.leg import Leg
 from picosip_server.sip.ua.commands import Body
 from picosip_server.sip.ua.outputs import Failure
 from picosip_server.sip.ua.subscription.commands import SubscriptionCommand
-from picosip_server.sip.ua.subscription.header import SubscriptionState
 from picosip_server.sip.ua.subscription.notifier import NotifierUsage
+from picosip_server.sip.ua.subscription.refer import (
+    bare,
+    begin_reports,
+    check_refer,
+    without_subscription,
+)
 from picosip_server.sip.ua.user import Serving
 
 if TYPE_CHECKING:
     from picosip_server.sip.ua.call.base import Call
-
-LASTS = 300.0
-"""Seconds that a referral may take to be reported on; the referrer may ask for more."""
 
 
 class Referrals:
@@ -47,18 +46,18 @@ class Referrals:
         """Hands a REFER to the application; 603 where it says nothing."""
         call, request = self._call, serving.request
         try:
-            _check(request)
+            check_refer(request)
         except RemoteProtocolError as error:
             warning = [("Warning", f'399 picosip "{error}"')]
             call.respond(serving, now, error.status, headers=warning)
             return
-        silent = _without_subscription(request)
+        silent = without_subscription(request)
 
         def answered(response: Response, body: Body | None, now: float) -> None:
-            if response.status < 300 and not _without_subscription(response):
-                self._subscribe(leg, request, now)
+            if response.status < 300 and not without_subscription(response):
+                self._subscribe(leg, request, name, now)
 
-        call.pendings.hand_over(
+        name = call.pendings.hand_over(
             serving,
             now,
             default=(603, ""),
@@ -75,7 +74,7 @@ class Referrals:
             fields.append(("Refer-Sub", "false"))
         return fields
 
-    def _subscribe(self, leg: Leg, request: Request, now: float) -> None:
+    def _subscribe(self, leg: Leg, request: Request, incoming_request: str, now: float) -> None:
         call = self._call
         self._count += 1
         # 2.4.6: the id tells it from the first one; that one needs none.
@@ -86,16 +85,16 @@ class Referrals:
             leg.dialog,
             name=name,
             event=event,
-            local=_bare(request.to),
-            remote=_bare(request.from_),
+            local=bare(request.to),
+            remote=bare(request.from_),
             on_end=lambda failure, now: self._ended(name, failure, now),
             contact_user=call.contact_user,
             auth=call.auth,
+            call=call.name,
+            incoming_request=incoming_request,
         )
         self._usages[name] = usage
-        # 2.4.4: the first NOTIFY goes out at once.
-        trying = Body(content_type=f"{SIPFRAG};version=2.0", data=fragment(100))
-        usage.start(SubscriptionState.ACTIVE, LASTS, trying, now)
+        begin_reports(usage, now)
 
     def _ended(self, name: str, failure: Failure | None, now: float) -> None:
         self._usages.pop(name, None)
@@ -120,24 +119,3 @@ class Referrals:
         """The server goes: nobody reports any more."""
         for usage in list(self._usages.values()):
             usage.drop(now)
-
-
-def _check(request: Request) -> None:
-    """Section 2.4.2: exactly one Refer-To, of a kind that can be read.
-
-    Raises:
-        RemoteProtocolError: it has none, several, or one that is no address.
-    """
-    values = request.headers.elements("Refer-To")
-    if len(values) != 1:
-        raise RemoteProtocolError("a REFER has exactly one Refer-To")
-    Address.parse(values[0])
-
-
-def _without_subscription(message: Message) -> bool:
-    value = message.headers.get("Refer-Sub") or ""
-    return value.partition(";")[0].strip().lower() == "false"
-
-
-def _bare(address: Address) -> Address:
-    return replace(address, params=address.params.without("tag"))

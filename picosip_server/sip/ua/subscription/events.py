@@ -32,6 +32,10 @@ class SubscriptionSnapshot:
     expire_time: float | None = None
     reason: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    call: str = ""
+    """The call inside which the REFER came that this follows from; empty: none."""
+    incoming_request: str = ""
+    """The IncomingRequest, a REFER, that this follows from; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from picosip_server.sip.dialog import Dialog
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Request
 from picosip_server.sip.ua.bodies import body_of
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
-from picosip_server.sip.ua.keys import dialog_key
-from picosip_server.sip.ua.outputs import Failure
 from picosip_server.sip.ua.pending import until_trying
 from picosip_server.sip.ua.subscription.commands import (
     AcceptSubscription,
@@ -21,61 +16,32 @@ from picosip_server.sip.ua.subscription.commands import (
 )
 from picosip_server.sip.ua.subscription.events import IncomingSubscribe, SubscriptionChanged
 from picosip_server.sip.ua.subscription.header import seconds_of
-from picosip_server.sip.ua.subscription.inside import admit, answer_other
 from picosip_server.sip.ua.subscription.notifier import (
     DEFAULT_EXPIRES,
-    NotifierUsage,
     acceptance,
 )
-from picosip_server.sip.ua.user import Serving, TransactionUser
+from picosip_server.sip.ua.subscription.notifying import NotifyingUser
+from picosip_server.sip.ua.user import Serving
 
 
-class IncomingSubscription(TransactionUser):
-    """One subscriber. Until the application has decided, ``accepted`` is False."""
+class IncomingSubscription(NotifyingUser):
+    """One subscriber, whom the application accepts or refuses first."""
 
-    __slots__ = (
-        "_asked",
-        "_dialog",
-        "_known",
-        "_serving",
-        "_tag",
-        "_usage",
-        "accepted",
-        "authenticated_user",
-    )
+    __slots__ = ("_asked", "_serving")
 
-    def __init__(self, name: str, context: Context, request: Request, hop: Hop) -> None:
+    def __init__(self, name: str, context: Context, request: Request) -> None:
         """Raises RemoteProtocolError where the request has no usable Contact."""
-        super().__init__(name, context, {})
-        self._tag = context.identity.tag()
-        self._dialog = Dialog.uas(request, self._tag)
-        self._dialog.early = False
+        super().__init__(name, context, request)
         asked = seconds_of(request, "Expires")
         self._asked = DEFAULT_EXPIRES if asked is None else asked
-        self._known = frozenset(request.require)
-        self.authenticated_user = request.authenticated_user
-        self.accepted = False
         self._serving: Serving | None = None
         """The SUBSCRIBE that awaits its answer."""
-        who = request.from_
-        self._usage = NotifierUsage(
-            self,
-            self._dialog,
-            name=name,
-            event=request.headers.get("Event") or "",
-            local=replace(request.to, params=request.to.params.without("tag")),
-            remote=replace(who, params=who.params.without("tag")),
-            on_end=self._ended,
-            contact_user=request.uri.user or "",
-        )
+        self._usage = self._make_usage(request.headers.get("Event") or "")
 
-    def local_tag(self) -> str:
-        """The tag of all our messages."""
-        return self._tag
-
-    def start(self, request: Request, hop: Hop, now: float) -> list[Effect]:
+    def start(self, hop: Hop, now: float) -> list[Effect]:
         """Hands the SUBSCRIBE to the application, for as long as it may wait."""
-        self.bind(dialog_key(request.call_id, self._tag))
+        request = self._request
+        self._open_dialog()
         self._serving = self.serve(request, hop, now)
         respond_by = now + self.context.respond_timeout
         self.alarm("respond", respond_by)
@@ -126,7 +92,6 @@ class IncomingSubscription(TransactionUser):
     def _accept(self, accept: AcceptSubscription, serving: Serving, now: float) -> None:
         granted = self._asked if accept.expires is None else min(self._asked, accept.expires)
         self._decided()
-        self.accepted = True
         user = serving.request.uri.user or ""
         # 4.2.1.1: 202 is not sent any more.
         self.respond(
@@ -162,30 +127,13 @@ class IncomingSubscription(TransactionUser):
         else:
             self._usage.alarm(alarm, now)
 
-    def receive_request(self, request: Request, hop: Hop, now: float) -> list[Effect]:
-        """A request whose Call-ID and To tag are this subscription's."""
-        if request.method == "ACK":
-            return self.flush()
-        serving = self.serve(request, hop, now)
-        if request.from_.tag != self._dialog.remote_tag:
-            self.respond(serving, now, 481)
-        elif admit(self, self._dialog, serving, now, known=self._known):
-            if request.method != "SUBSCRIBE":
-                answer_other(self, serving, now)
-            elif self._serving is not None:
-                # The first one is not answered yet.
-                self.respond(serving, now, 500, headers=[("Retry-After", "1")])
-            elif not self._usage.matches(request):
-                # 4.5.2: no second subscription in a dialog.
-                self.respond(serving, now, 489)
-            else:
-                self._usage.receive(serving, now)
-        return self.flush()
-
-    def _ended(self, failure: Failure | None, now: float) -> None:
-        self.unbind(dialog_key(self._dialog.call_id, self._tag))
-        self._alarms.clear()
-        self.over = True
+    def on_subscribe(self, serving: Serving, now: float) -> None:
+        """A SUBSCRIBE in the dialog."""
+        if self._serving is None:
+            super().on_subscribe(serving, now)
+        else:
+            # The first one is not answered yet.
+            self.respond(serving, now, 500, headers=[("Retry-After", "1")])
 
     def shut_down(self, now: float) -> list[Effect]:
         """The server stops: the subscriber is sent to another one (section 4.4.2)."""

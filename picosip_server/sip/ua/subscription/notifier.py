@@ -67,6 +67,8 @@ class NotifierUsage(Usage):
         on_end: Callable[[Failure | None, float], None],
         contact_user: str = "",
         auth: DigestClient | None = None,
+        call: str = "",
+        incoming_request: str = "",
     ) -> None:
         super().__init__(
             user,
@@ -78,6 +80,8 @@ class NotifierUsage(Usage):
             remote=remote,
             contact_user=contact_user,
             auth=auth,
+            call=call,
+            incoming_request=incoming_request,
         )
         self._on_end = on_end
         self._body: Body | None = None

@@ -1,4 +1,4 @@
-"""What a SUBSCRIBE outside dialogs must be for the application to see it: RFC 6665 4.2.1.1."""
+"""What a SUBSCRIBE or REFER outside dialogs must be for the application to see it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.inspect import Refusal
 from picosip_server.sip.ua.subscription.header import event_of, seconds_of
 from picosip_server.sip.ua.subscription.notifier import too_brief
+from picosip_server.sip.ua.subscription.refer import check_refer
 
 
 def allow_events(context: Context) -> tuple[tuple[str, str], ...]:
@@ -18,7 +19,7 @@ def allow_events(context: Context) -> tuple[tuple[str, str], ...]:
 
 
 def refuse_subscribe(request: Request, context: Context, claimed: bool) -> Refusal | None:
-    """Why the stack refuses a SUBSCRIBE by itself.
+    """Why the stack refuses a SUBSCRIBE by itself (RFC 6665 section 4.2.1.1).
 
     Raises:
         RemoteProtocolError: its Event is malformed, or it has no usable Contact.
@@ -31,3 +32,13 @@ def refuse_subscribe(request: Request, context: Context, claimed: bool) -> Refus
     asked = seconds_of(request, "Expires")
     shortest = None if asked is None else too_brief(asked, context.min_expires)
     return None if shortest is None else Refusal(423, (("Min-Expires", shortest),))
+
+
+def check_outside(request: Request) -> None:
+    """A REFER that the application claimed (RFC 3515 section 2.2, 2.4.2).
+
+    Raises:
+        RemoteProtocolError: it has no usable Contact, or not exactly one Refer-To.
+    """
+    contact_target(request)
+    check_refer(request)

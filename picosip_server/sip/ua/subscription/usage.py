@@ -46,10 +46,12 @@ class Usage(ABC):
 
     __slots__ = (
         "auth",
+        "call",
         "contact_user",
         "dialog",
         "event",
         "expire_time",
+        "incoming_request",
         "local",
         "name",
         "reason",
@@ -73,6 +75,8 @@ class Usage(ABC):
         remote: Address,
         contact_user: str,
         auth: DigestClient | None,
+        call: str = "",
+        incoming_request: str = "",
     ) -> None:
         self.user = user
         self.dialog = dialog
@@ -83,6 +87,8 @@ class Usage(ABC):
         self.remote = remote
         self.contact_user = contact_user
         self.auth = auth
+        self.call = call
+        self.incoming_request = incoming_request
         self.expire_time: float | None = None
         self.reason = ""
         user.bind(subscription_key(name))
@@ -104,6 +110,8 @@ class Usage(ABC):
             expire_time=self.expire_time,
             reason=self.reason,
             labels=self.user.labels,
+            call=self.call,
+            incoming_request=self.incoming_request,
         )
 
     def matches(self, request: Request) -> bool:
