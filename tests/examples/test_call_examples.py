@@ -38,9 +38,9 @@ def phones(near: PicosipServer) -> Iterator[Phones]:
 
 @pytest.fixture
 def b2bua(near: PicosipServer, far: PicosipServer, tmp_path: Path) -> Iterator[Program]:
-    hop = near.uri("bob").partition("@")[2]
-    with Program(tmp_path, "b2bua.py", hop, "--server", far.grpc) as program:
-        program.wait_for(f"bridging to {hop}")
+    target = near.uri("*")
+    with Program(tmp_path, "b2bua.py", target, "--server", far.grpc) as program:
+        program.wait_for(f"bridging to {target}")
         yield program
 
 
@@ -77,9 +77,16 @@ def test_b2bua_passes_descriptions_and_offers(
         assert (message.call, message.body.data) == (theirs, b"hello")
         client.respond(message.name, 202)
         assert messaging.result(20).code == 202
+        # One without a body, and one that the far end does not know.
+        for method, code in (("INFO", 200), ("FROBNICATE", 501)):
+            asking = pool.submit(client.transact, method, call=theirs)
+            request = phones.next("incoming_request").incoming_request
+            assert (request.call, request.method) == (ours, method)
+            assert not request.HasField("body")
+            client.respond(request.name, code)
+            assert asking.result(20).status.code == code
     client.hangup(theirs)
     assert phones.ended(ours)[0] == "CAUSE_REMOTE_HANGUP"
-    b2bua.wait_for("ended 0")
 
 
 def test_b2bua_passes_what_ends_a_call(far: PicosipServer, phones: Phones, b2bua: Program) -> None:

@@ -3,24 +3,20 @@
 python call_queue.py sip:anna@192.0.2.7 sip:ben@192.0.2.8 --server 127.0.0.1:50051
 
 A caller is answered at once, with its streams inactive. The next agent is invited without an offer;
-what it offers when it answers is offered to the caller, whose answer goes back: media then flows
-between the two. An agent that does not answer is left in peace for a while.
+what it offers then goes to the caller, whose answer goes back. Who does not answer has a rest.
 """
-
-from __future__ import annotations
 
 import argparse
 import asyncio
 
 import picosip
 
-SILENT = {"inactive": None}
-
 
 def on_hold(offer: picosip.SessionDescription) -> picosip.SessionDescription:
     """Takes all that is offered, with nothing sent either way; port 9 is nobody's."""
+    silent = {"inactive": None}
     streams = [
-        picosip.media(one.type, 9, protocol=one.protocol, formats=one.formats, attributes=SILENT)
+        picosip.media(one.type, 9, protocol=one.protocol, formats=one.formats, attributes=silent)
         for one in offer.sdp.media or [picosip.media("audio", 9, formats=[0])]
     ]
     return picosip.sdp(streams, connection="127.0.0.1")
@@ -51,9 +47,8 @@ class Queue:
     async def talk(self, call: picosip.Call, agent: str) -> bool:
         """Connects an agent until it hangs up. False: no answer. Its call is labelled "caller"."""
         events = self.agents[call.name] = asyncio.Queue()
-        labels, pause = {"caller": call.name}, 0.0
+        caller, labels, pause = call.from_address.uri, {"caller": call.name}, 0.0
         policy = picosip.call_policy(ring_timeout=self.options.ring)
-        caller = call.from_address.uri
         try:
             leg = (await self.client.invite(caller, agent, policy=policy, labels=labels)).name
             while (event := await events.get()).WhichOneof("kind") != "call_answered":
@@ -81,21 +76,18 @@ class Queue:
 
 async def main(options: argparse.Namespace) -> None:
     """Runs until it is interrupted."""
-    async with (
-        picosip.aio.Client(options.server) as client,
-        client.events(snapshot_on_loss=True) as events,
-        asyncio.TaskGroup() as tasks,
-    ):
+    async with picosip.aio.Client(options.server) as client, asyncio.TaskGroup() as tasks:
         queue = Queue(client, options)
-        print("queue", flush=True)
-        async for event in events:
-            if event.HasField("call_received"):
-                got = event.call_received
-                queue.callers[event.resource] = tasks.create_task(queue.serve(got.call, got.offer))
-            elif caller := event.labels.get("caller"):
-                queue.agents[caller].put_nowait(event)
-            elif event.HasField("call_ended") and event.resource in queue.callers:
-                queue.callers.pop(event.resource).cancel()
+        async with client.events(snapshot_on_loss=True) as events:
+            print("queue", flush=True)
+            async for event in events:
+                if event.HasField("call_received"):
+                    serving = queue.serve(event.call_received.call, event.call_received.offer)
+                    queue.callers[event.resource] = tasks.create_task(serving)
+                elif caller := event.labels.get("caller"):
+                    queue.agents[caller].put_nowait(event)
+                elif event.HasField("call_ended") and event.resource in queue.callers:
+                    queue.callers.pop(event.resource).cancel()
 
 
 if __name__ == "__main__":
