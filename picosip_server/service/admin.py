@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from importlib.metadata import version
 
 from picosip.v1 import admin_service_pb2 as pb, admin_service_pb2_grpc as pb_grpc
@@ -85,5 +86,6 @@ class AdminService(pb_grpc.AdminServiceServicer):
         for index, method in enumerate(request.methods):
             check.token(f"methods[{index}]", method)
         check.done()
-        async for response in self._tracer.run(request):
-            yield response
+        async with aclosing(self._tracer.run(request)) as responses:
+            async for response in responses:
+                yield response

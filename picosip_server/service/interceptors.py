@@ -7,8 +7,8 @@ import inspect
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import structlog
@@ -29,7 +29,11 @@ class Observer(grpc.aio.ServerInterceptor):
     """Logs and counts each RPC, never its contents; ends it with the right status.
 
     ApiErrors become rich statuses; any other exception becomes INTERNAL, with an id
-    that the log has beside the traceback.
+    that the log has beside the traceback. A client that is gone before it has been told
+    everything counts as one that cancelled.
+
+    gRPC frees an RPC as soon as the task of its handler has ended, and a use of its context
+    after that ends the process by SIGSEGV: whatever a handler begins must end before it does.
     """
 
     def __init__(self, rpc_done: RpcDone) -> None:
@@ -69,22 +73,32 @@ class Observer(grpc.aio.ServerInterceptor):
             async with self._watch(method, context):
                 return await behaviour(request, context)
 
-        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with self._watch(method, context):
-                async for response in behaviour(request, context):
-                    yield response
+        async def stream(request: Any, context: Context) -> None:
+            # Written here: handed to gRPC, a generator would be left to the garbage collector
+            # where a write is cancelled, and would end after its RPC.
+            async with (
+                self._watch(method, context),
+                aclosing(behaviour(request, context)) as responses,
+            ):
+                async for response in responses:
+                    await context.write(response)
 
         return stream if inspect.isasyncgenfunction(behaviour) else answer
 
     @asynccontextmanager
     async def _watch(self, method: str, context: Context) -> AsyncIterator[None]:
         began = time.monotonic()
+        peer = context.peer()
         code = grpc.StatusCode.OK
         try:
             yield
         except errors.ApiError as error:
             code = error.code
-            await errors.abort(context, error)
+            await _abort(context, error)
+        except grpc.aio.InternalError as error:
+            # A write that failed: the client is gone, and gRPC has not come to cancel us yet.
+            code = grpc.StatusCode.CANCELLED
+            raise asyncio.CancelledError from error
         except (asyncio.CancelledError, GeneratorExit):
             code = grpc.StatusCode.CANCELLED
             raise
@@ -92,13 +106,21 @@ class Observer(grpc.aio.ServerInterceptor):
             code = grpc.StatusCode.INTERNAL
             error_id = secrets.token_hex(8)
             _log.exception("an RPC failed unexpectedly", method=method, error_id=error_id)
-            await errors.abort(context, errors.internal(error_id))
+            await _abort(context, errors.internal(error_id))
         finally:
             self._rpc_done(method, code.name)
             _log.debug(
                 "rpc",
                 method=method,
-                peer=context.peer(),
+                peer=peer,
                 code=code.name,
                 seconds=round(time.monotonic() - began, 6),
             )
+
+
+async def _abort(context: Context, error: errors.ApiError) -> NoReturn:
+    try:
+        await errors.abort(context, error)
+    except grpc.aio.InternalError as failed:
+        # The client is gone, and nobody is left to be told.
+        raise asyncio.CancelledError from failed

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -219,6 +221,9 @@ def run(settings: Settings) -> int:
 
     0 after a drain, 1 where it could not start or a second signal cut the drain short.
     """
+    if sys.stderr is not None:
+        # What ends a process at once, as a fault in a native library does, leaves its stacks.
+        faulthandler.enable()
     # On the debug level it has a line for each of its many tasks.
     logging.getLogger("grpc").setLevel(logging.INFO)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from picosip.v1 import admin_service_pb2 as pb
 from picosip_server.service import errors, masking
@@ -87,7 +87,7 @@ class Tracer:
         for stream in self._open:
             stream.end(error)
 
-    async def run(self, request: pb.TraceRequest) -> AsyncIterator[pb.TraceResponse]:
+    async def run(self, request: pb.TraceRequest) -> AsyncGenerator[pb.TraceResponse, None]:
         """Responses with the messages that match; the first one is empty and comes at once,
         when the trace has begun. Raises ApiError."""
         if self._ended is not None:

@@ -50,6 +50,15 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_crash_leaves_its_stacks(tmp_path: Path) -> None:
+    server = PicosipServer(tmp_path / "server")
+    server.process.popen.send_signal(signal.SIGSEGV)
+    assert server.process.wait(10.0) == -signal.SIGSEGV
+    server.running.remove(server)
+    assert "Fatal Python error: Segmentation fault" in server.process.tail()
+    assert "picosip_server/engine/worker.py" in server.process.tail()
+
+
 def test_an_address_that_is_taken_ends_it_with_a_reason(tmp_path: Path) -> None:
     with PicosipServer(tmp_path / "one") as server:
         for number, flag in enumerate((f"--grpc={server.grpc}", f"--metrics={server.grpc}")):

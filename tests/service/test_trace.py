@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
@@ -41,7 +41,9 @@ class Open:
     """An open trace whose first, empty response has been read."""
 
     def __init__(self, tracer: Tracer, **request: Any) -> None:
-        self._responses: AsyncIterator[pb.TraceResponse] = tracer.run(pb.TraceRequest(**request))
+        self._responses: AsyncGenerator[pb.TraceResponse, None] = tracer.run(
+            pb.TraceRequest(**request)
+        )
 
     async def begin(self) -> Open:
         assert await anext(self._responses) == pb.TraceResponse()
@@ -51,7 +53,7 @@ class Open:
         return await anext(self._responses)
 
     async def close(self) -> None:
-        await self._responses.aclose()  # type: ignore[attr-defined]
+        await self._responses.aclose()
 
 
 def new_tracer(queued: int = 1000) -> tuple[Tracer, list[bool]]:

@@ -1,0 +1,69 @@
+"""Streams that end while the server waits for a client that does not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from picosip.v1 import (
+    admin_service_pb2 as admin_pb,
+    admin_service_pb2_grpc as admin_grpc,
+    event_service_pb2 as event_pb,
+    event_service_pb2_grpc as event_grpc,
+)
+from tests.support.raw import RawTcp, request
+from tests.support.server import PicosipServer
+
+MESSAGES = 100
+BODY = b"x" * 60_000
+"""Of each message; all of them together are far more than gRPC sends ahead."""
+
+EACH = 4
+TRACE, EVENTS = "/picosip.v1.AdminService/Trace", "/picosip.v1.EventService/Events"
+
+
+def unread(server: PicosipServer, channel: grpc.Channel) -> list[Any]:
+    """Traces and event streams that have begun and are not read, though there is much to say."""
+    admin, events = admin_grpc.AdminServiceStub(channel), event_grpc.EventServiceStub(channel)
+    wanted = event_pb.EventFilter(handle_methods=["MESSAGE"], include_messages=True)
+    streams: list[Any] = []
+    for _ in range(EACH):
+        streams.append(admin.Trace(admin_pb.TraceRequest(include_raw=True)))
+        streams.append(events.Events(event_pb.EventsRequest(filter=wanted)))
+    for stream in streams:
+        next(stream)
+    return streams
+
+
+def fill(server: PicosipServer) -> None:
+    """Makes something to say. Another trace is read up to the last message: by then the
+    writes of those that nobody reads have been waiting for long."""
+    with grpc.insecure_channel(server.grpc) as channel, RawTcp(server.tcp) as peer:
+        trace = admin_grpc.AdminServiceStub(channel).Trace(admin_pb.TraceRequest(), timeout=20)
+        next(trace)
+        for _ in range(MESSAGES):
+            peer.send(request("MESSAGE", peer, "Content-Type: text/plain", body=BODY))
+        seen = 0
+        while seen < MESSAGES:
+            seen += sum(record.message.body.data == BODY for record in next(trace).records)
+        trace.cancel()
+
+
+@pytest.mark.parametrize("leave", [True, False], ids=["clients-leave", "server-leaves"])
+def test_all_end_as_cancelled(tmp_path: Path, leave: bool) -> None:
+    """Nothing is logged as an error, and the process ends as it should."""
+    server = PicosipServer(tmp_path / "server", "--log-level=debug")
+    # The server is stopped before the channel is closed.
+    with grpc.insecure_channel(server.grpc) as channel, server:
+        streams = unread(server, channel)
+        fill(server)
+        if leave:
+            for stream in streams:
+                stream.cancel()
+    ends = [line for line in server.log_lines() if line["event"] == "rpc"]
+    assert [line["code"] for line in ends] == ["CANCELLED"] * len(ends)
+    assert sorted(line["method"] for line in ends) == [TRACE] * (EACH + 1) + [EVENTS] * EACH
+    assert all(line["peer"].startswith("ipv4:127.0.0.1:") for line in ends)
