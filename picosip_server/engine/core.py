@@ -151,11 +151,12 @@ class Core:
         user = ticket.user
         self._population.run(user, user.not_located(ticket.number, detail, now), now)
 
-    def failed(self, sender: Sender, detail: str, now: float) -> None:
-        """A message that was accepted for sending could not be sent after all."""
-        self._population.counters["transport_failures"] += 1
-        user = sender.user
-        self._population.run(user, user.transport_failed(sender.key, detail, now), now)
+    def failed(self, sender: Sender, detail: str, now: float, *, flow: int = 0) -> None:
+        """A message that was accepted for sending could not be sent after all.
+
+        ``flow`` is the connection that failed; 0 where none came about.
+        """
+        self._population.failed(sender, detail, flow, now)
 
     def flow_closed(self, flow: int, now: float) -> None:
         """A connection has ended."""

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
 from picosip_server.sip.hop import Hop, Target
+from picosip_server.sip.ua.effects import Transmit
 from picosip_server.sip.ua.user import TransactionUser
 
 
@@ -33,10 +33,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Whom to tell when sending fails: a user, and the key of its transaction."""
+    """Whom to tell when sending fails: a user, and what it wanted sent."""
 
     user: TransactionUser
-    key: Hashable
+    effect: Transmit
     worker: int = 0
 
 

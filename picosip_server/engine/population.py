@@ -33,6 +33,7 @@ from picosip_server.sip.ua.events import RegistrationChanged
 from picosip_server.sip.ua.keys import is_transaction
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
 from picosip_server.sip.ua.publication import Publication
+from picosip_server.sip.ua.redelivery import Redelivery
 from picosip_server.sip.ua.registration.user import Registration
 from picosip_server.sip.ua.snapshots import RegistrationState
 from picosip_server.sip.ua.subscription.events import (
@@ -57,6 +58,7 @@ class Population:
     def __init__(self, network: Network, accounts: Accounts, context: Context, worker: int) -> None:
         self._network = network
         self._accounts = accounts
+        self._context = context
         self._worker = worker
         self.routes: dict[Hashable, TransactionUser] = {}
         self.calls: dict[str, Call] = {}
@@ -215,14 +217,36 @@ class Population:
         if self.tracing:
             resource = user.name if user is not None else ""
             self.outbox.append(tracing.sent(effect, resource, now))
-        sender = Sender(user, effect.key, self._worker) if user is not None else None
+        sender = None if user is None else Sender(user, effect, self._worker)
         try:
             self._network.send(effect.hop, effect.data, sender)
         except Unreachable as error:
             counters["transport_failures"] += 1
             if user is not None:
-                return user.transport_failed(effect.key, str(error), now)
+                return self._not_sent(user, effect, str(error), now)
         return []
+
+    def failed(self, sender: Sender, detail: str, flow: int, now: float) -> None:
+        """A message that the network had taken could not leave over a connection after all."""
+        self.counters["transport_failures"] += 1
+        user, effect = sender.user, sender.effect
+        closed = flow != 0 and flow == effect.hop.flow
+        self.run(user, self._not_sent(user, effect, detail, now, closed=closed), now)
+
+    def _not_sent(
+        self,
+        user: TransactionUser,
+        effect: Transmit,
+        detail: str,
+        now: float,
+        *,
+        closed: bool = False,
+    ) -> list[Effect]:
+        if isinstance(effect.message, Response) and not isinstance(user, Redelivery):
+            again = Redelivery(user.name, self._context, effect)
+            self.run(again, again.start(now, closed=closed), now)
+            return []
+        return user.transport_failed(effect.key, detail, now)
 
     # The end of users.
 

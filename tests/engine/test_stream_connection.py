@@ -138,7 +138,7 @@ def test_who_is_told_of_what_has_not_left(line: Line) -> None:
     class User:
         pass
 
-    senders = [Sender(User(), number) for number in range(3)]  # type: ignore[arg-type]
+    senders = [Sender(User(), str(each)) for each in range(3)]  # type: ignore[arg-type]
     line.connection.send(b"gone", senders[0])
     line.fill()
     line.connection.send(b"waits", senders[1])

@@ -43,8 +43,9 @@ class Connections:
     """Belongs to the thread that owns the sockets.
 
     ``deliver`` gets whole messages, ``fault`` streams that broke, ``failed`` senders whose
-    messages could not leave; ``closed`` and ``pong`` get the numbers of connections that
-    ended, or brought the answer to a keep-alive; ``admits`` says whose connections are taken.
+    messages could not leave, with the number of the connection; ``closed`` and ``pong`` get the
+    numbers of connections that ended, or brought the answer to a keep-alive; ``admits`` says
+    whose connections are taken.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Connections:
         *,
         deliver: Callable[[bytes, Source], None],
         fault: Callable[[ParseError, Source], None],
-        failed: Callable[[Sender, str], None],
+        failed: Callable[[Sender, str, int], None],
         closed: Callable[[int], None],
         pong: Callable[[int], None],
         clock: Callable[[], float],
@@ -312,7 +313,8 @@ class Connections:
         self._closed(connection.number)
         what = "connection to" if connection.ready else "cannot connect to"
         for sender in connection.senders:
-            self._failed(sender, f"{what} {host} port {port}/{transport}: {detail}")
+            told = f"{what} {host} port {port}/{transport}: {detail}"
+            self._failed(sender, told, connection.number)
 
     def wants(self, connection: StreamConnection, *, write: bool) -> None:
         """Watches for room to write only while something waits."""

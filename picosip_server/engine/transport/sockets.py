@@ -223,10 +223,10 @@ class Sockets:
         first = self._workers[0]
         first.guard(first.core.faulty, error, source, first.now)
 
-    def _failed(self, sender: Sender, detail: str) -> None:
+    def _failed(self, sender: Sender, detail: str, flow: int) -> None:
         worker = self._workers[sender.worker]
         # Posted even to ourselves: the core may be in the midst of something.
-        worker.post(lambda now: worker.core.failed(sender, detail, now))
+        worker.post(lambda now: worker.core.failed(sender, detail, now, flow=flow))
 
     def flow_hop(self, host: str, port: int) -> Hop | None:
         """The way to a Contact that was learnt, while its connection stands."""
