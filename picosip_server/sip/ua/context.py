@@ -9,6 +9,7 @@ from typing import Protocol
 from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.ua.registration.pacing import Pacing
+from picosip_server.sip.ua.resting import Resting
 
 
 class Identity(Protocol):
@@ -118,5 +119,7 @@ class Context:
     """The shortest subscription that is granted; shorter ones get 423 (RFC 6665 4.2.1.1)."""
     allow_events: tuple[str, ...] = ()
     """Event packages that may be subscribed to here; empty: any."""
+    resting: Resting = field(default_factory=Resting)
+    """Servers that want no requests for a while."""
     hears: Callable[[str, Mapping[str, str]], bool] = nobody
     """Whether an application listens to a resource with these labels."""

@@ -7,10 +7,11 @@ the final one, or that there will be none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.build import cancel_for
 from picosip_server.sip.dialog import Route, plan
@@ -21,7 +22,9 @@ from picosip_server.sip.message import Request, Response
 from picosip_server.sip.transaction.client import ClientTransaction
 from picosip_server.sip.transaction.client_invite import ClientInviteTransaction
 from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send
+from picosip_server.sip.ua.attempt import Attempt, Cancellation
 from picosip_server.sip.ua.commands import Body, NextHop
+from picosip_server.sip.ua.failures import retry_after
 from picosip_server.sip.ua.itinerary import Itinerary
 from picosip_server.sip.ua.keys import client_key
 from picosip_server.sip.ua.outputs import FailureKind
@@ -66,27 +69,6 @@ class Handler(Protocol):
 
     def on_failure(self, exchange: Exchange, kind: FailureKind, detail: str, now: float) -> None:
         """There will be no final response: ``TIMEOUT`` or ``TRANSPORT``."""
-
-
-class Attempt:
-    """One client transaction of an exchange."""
-
-    __slots__ = ("exchange", "flow", "hop", "key", "machine", "request")
-
-    def __init__(
-        self,
-        exchange: Exchange | Cancellation,
-        machine: ClientInviteTransaction | ClientTransaction,
-        hop: Hop,
-        key: Hashable,
-    ) -> None:
-        self.exchange = exchange
-        self.machine = machine
-        self.request = machine.request
-        self.hop = hop
-        self.flow = hop.flow
-        """The connection that the last response came by; 0 for datagrams."""
-        self.key = key
 
 
 class Exchange:
@@ -156,8 +138,21 @@ class Exchange:
 
     def located(self, hops: tuple[Hop, ...], now: float) -> None:
         """The hops to try, best first."""
-        self._hops.found(hops)
+        self._hops.found(self._awake(hops, now))
         self._attempt(now)
+
+    def _awake(self, hops: tuple[Hop, ...], now: float) -> tuple[Hop, ...]:
+        """Without the servers that asked for rest (21.5.4: no request SHOULD go to them)."""
+        awake, detail = self.user.context.resting.awake(hops, now)
+        if not detail or self._insists:
+            return hops
+        self._last_failure = (FailureKind.TRANSPORT, detail)
+        return awake
+
+    @property
+    def _insists(self) -> bool:
+        """What belongs to a dialog has no other place to go, and OPTIONS asks how it is."""
+        return self.draft.method == "OPTIONS" or Address.parse(self.draft.to).tag != ""
 
     def not_located(self, detail: str, now: float) -> None:
         """The name leads nowhere; over TCP only, where UDP hops are known (18.1.1)."""
@@ -319,6 +314,9 @@ class Exchange:
                 self._send_cancel(now)
             self.handler.on_provisional(self, response, now)
             return
+        wait = retry_after(response) if response.status == 503 else 0.0
+        if wait:
+            self.user.context.resting.note(attempt.hop, wait, now)
         if not self.cancelling:
             if response.status in (401, 407) and self._authorize(attempt, response, now):
                 return
@@ -357,44 +355,5 @@ class Exchange:
         cancel = cancel_for(attempt.request)
         for name, value in self._cancelling:
             cancel.headers.add(name, value)
-        Cancellation(self, attempt.hop, key).start(cancel, now)
+        Cancellation(self.user, attempt.hop, key).start(cancel, now)
         self.user.on_cancel_sent(now)
-
-
-class Cancellation:
-    """The CANCEL of an INVITE: a transaction of its own, over the same hop (section 9.1)."""
-
-    __slots__ = ("hop", "invite", "key")
-
-    def __init__(self, invite: Exchange, hop: Hop, key: Hashable) -> None:
-        self.invite = invite
-        self.hop = hop
-        self.key = key
-
-    def start(self, cancel: Request, now: float) -> None:
-        """Sends it."""
-        user = self.invite.user
-        machine = ClientTransaction(cancel, reliable=self.hop.reliable, timers=user.context.timers)
-        attempt = Attempt(self, machine, self.hop, self.key)
-        user.adopt(self.key, attempt)
-        self.perform(attempt, machine.start(now), now)
-
-    def perform(self, attempt: Attempt, effects: list[Effect], now: float) -> None:
-        """Carries out what the transaction wants."""
-        user = self.invite.user
-        for effect in effects:
-            if isinstance(effect, Send):
-                user.transmit(attempt.hop, effect, attempt.key)
-            elif isinstance(effect, Deliver):
-                assert isinstance(effect.message, Response)
-                if effect.message.status >= 200:
-                    user.on_cancel_answered(now)
-            elif isinstance(effect, Ended):
-                user.dismiss(attempt.key)
-            else:
-                user.on_cancel_answered(now)
-
-    def transport_failed(self, attempt: Attempt, detail: str, now: float) -> None:
-        """The CANCEL could not be sent; the INVITE's own timers decide what becomes of it."""
-        self.invite.user.dismiss(attempt.key)
-        self.invite.user.on_cancel_answered(now)

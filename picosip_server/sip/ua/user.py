@@ -22,8 +22,8 @@ from picosip_server.sip.ua.keys import merge_key, server_key
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, FailureKind, Occurred
 
 if TYPE_CHECKING:
+    from picosip_server.sip.ua.attempt import Attempt
     from picosip_server.sip.ua.events import Event
-    from picosip_server.sip.ua.exchange import Attempt
 
 
 class Seeker(Protocol):
