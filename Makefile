@@ -71,7 +71,8 @@ build/googleapis/google/rpc/status.proto: $(STAMP)
 peers: $(STAMP) ## install the SIP programs that the interoperability tests talk to
 	@scripts/install-packages.sh sip-tester baresip-core linphone-cli tshark \
 		kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-presence-modules \
-		kamailio-sqlite-modules $$(command -v npm >/dev/null || echo nodejs npm)
+		kamailio-sqlite-modules kamailio-outbound-modules \
+		$$(command -v npm >/dev/null || echo nodejs npm)
 	@cd tests/interop/jssip && npm ci --no-audit --no-fund --loglevel=error
 	@cd tests/interop/browser && npm ci --no-audit --no-fund --loglevel=error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,17 +16,28 @@ pytest.register_assert_rewrite("tests.interop.scenarios")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker of tests that need a program of somebody else's."""
-    config.addinivalue_line("markers", "peer(program): needs this SIP program (`make peers`)")
+    config.addinivalue_line(
+        "markers", "peer(program): needs this SIP program, or program:module (`make peers`)"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips what needs a peer that is not there."""
     for marker in item.iter_markers("peer"):
-        for program in marker.args:
-            found = INSTALLED.exists() if program == "jssip" else shutil.which(program)
-            if not found:
-                pytest.skip(f"{program} is not installed: run `make peers`")
+        for name in marker.args:
+            if not is_installed(name):
+                pytest.skip(f"{name} is not installed: run `make peers`")
+
+
+def is_installed(name: str) -> bool:
+    """A program, or a module of Kamailio's."""
+    program, _, module = name.partition(":")
+    if program == "jssip":
+        return INSTALLED.exists()
+    if module:
+        return any(Path("/usr/lib").glob(f"*/{program}/modules/{module}.so"))
+    return shutil.which(program) is not None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -39,14 +39,21 @@ def edge(directory: Path, files: TlsFiles) -> Kamailio:
 
 class Kamailio:
     """A running Kamailio; ``defines`` are what the configuration asks for. With ``tls`` it
-    listens for that too, on the next port, as edge.cfg wants it."""
+    listens for that too, on the next port, as edge.cfg wants it. ``shown``: the port that it names
+    in place of its own, where an address translator stands before it."""
 
     def __init__(
-        self, directory: Path, *defines: str, config: str = "kamailio.cfg", tls: bool = False
+        self,
+        directory: Path,
+        *defines: str,
+        config: str = "kamailio.cfg",
+        tls: bool = False,
+        shown: int = 0,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port(also_next=True)
         flags = [part for name in defines for part in ("-A", name)]
+        shows = f"/127.0.0.1:{shown}" if shown else ""
         if tls:
             flags += ["-l", f"tls:127.0.0.1:{self.port + 1}"]
         self.process = Process(
@@ -56,7 +63,8 @@ class Kamailio:
                 Path(__file__).with_name(config),
                 "-DD",
                 "-E",
-                *("-l", f"udp:127.0.0.1:{self.port}", "-l", f"tcp:127.0.0.1:{self.port}"),
+                *("-l", f"udp:127.0.0.1:{self.port}{shows}"),
+                *("-l", f"tcp:127.0.0.1:{self.port}{shows}"),
                 *("-m", "64", "-M", "8"),
                 *("-Y", directory, "-w", directory, "-P", directory / "pid"),
                 *flags,
