@@ -290,6 +290,28 @@ def serve(
         str | None,
         _option("event_log_size", "N", "Events kept for applications that resume.", _LIMITS),
     ] = None,
+    stream_batch: Annotated[
+        str | None,
+        _option("stream_batch", "N", "Events or results in one response of a stream.", _LIMITS),
+    ] = None,
+    stream_delay: Annotated[
+        str | None,
+        _option(
+            "stream_delay",
+            "SECONDS",
+            "How long events and results are gathered for one response under load.",
+            _TIMES,
+        ),
+    ] = None,
+    stream_commands: Annotated[
+        str | None,
+        _option(
+            "stream_commands",
+            "N",
+            "Commands without a result, on one Control stream, before no more are read.",
+            _LIMITS,
+        ),
+    ] = None,
     dns_server: names.DnsServer = None,
     dns_timeout: names.DnsTimeout = None,
     sip_t1: names.SipT1 = None,

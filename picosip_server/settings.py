@@ -75,6 +75,9 @@ _EXPECTED = {
     "workers": "a whole number from 0 to 256",
     "max_calls": "a whole number above 0",
     "event_log_size": "a whole number above 0",
+    "stream_batch": "a whole number above 0",
+    "stream_delay": "a number of seconds from 0 to 1",
+    "stream_commands": "a whole number above 0",
     "attach_wait": SECONDS,
     "answer_timeout": SECONDS,
     "respond_timeout": SECONDS,
@@ -247,6 +250,12 @@ class Settings(NameSettings, GuardSettings):
     max_calls: Annotated[int, Field(ge=1)] = 200_000
     event_log_size: Annotated[int, Field(ge=1)] = 100_000
     """Events kept for streams that resume."""
+    stream_batch: Annotated[int, Field(ge=1)] = 64
+    """Events, or results of commands, in one response of a stream."""
+    stream_delay: Annotated[float, Field(ge=0, le=1)] = 0.002
+    """How long they wait for more of them, where one has gone out just before."""
+    stream_commands: Annotated[int, Field(ge=1)] = 10_000
+    """Commands of one Control stream that may be without a result; then it is not read."""
     attach_wait: Seconds = 2.0
     answer_timeout: Seconds = 180.0
     respond_timeout: Seconds = 10.0

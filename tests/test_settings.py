@@ -37,6 +37,8 @@ def test_defaults() -> None:
     assert (settings.respond_timeout, settings.offer_timeout) == (10.0, 10.0)
     assert (settings.trunk, settings.trunk_interval) == ((), 30.0)
     assert (settings.drain_timeout, settings.event_log_size) == (30.0, 100_000)
+    assert (settings.stream_batch, settings.stream_delay) == (64, 0.002)
+    assert settings.stream_commands == 10_000
     assert (settings.workers, settings.max_calls) == (0, 200_000)
     assert (settings.metrics, settings.users, settings.ready_file) == (None, None, None)
     assert (settings.instance_id, settings.register_rate) == ("", 100.0)
@@ -156,6 +158,13 @@ def test_variables_that_are_no_settings_are_let_be(monkeypatch: pytest.MonkeyPat
             "-1",
             "--register-rate '-1': expected a number of REGISTERs in a second, 0 for no bound",
         ),
+        (
+            "stream_delay",
+            "2",
+            "--stream-delay '2': expected a number of seconds from 0 to 1",
+        ),
+        ("stream_batch", "0", "--stream-batch '0': expected a whole number above 0"),
+        ("stream_commands", "0", "--stream-commands '0': expected a whole number above 0"),
         (
             "accept",
             ("xml",),

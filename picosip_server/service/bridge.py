@@ -11,13 +11,14 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
 import structlog
 
 from picosip_server.engine.snapshot import Snapshot
+from picosip_server.service import errors
 from picosip_server.service.convert.commands import MakeCommand
 from picosip_server.service.ports import EnginePort, MakeEngine
+from picosip_server.sip.ua.commands import Hangup
 from picosip_server.sip.ua.events import CallCreated, Event
 from picosip_server.sip.ua.outputs import (
     Completed,
@@ -41,29 +42,12 @@ OnCreated = Callable[[str], None]
 """Is told the name of the call that a command made, as soon as it exists."""
 
 
-class CommandFailed(Exception):
-    """The engine could not do what it was told."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.detail)
-        self.failure = failure
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    value: object
-    revision: int
-    """Where the event log was when the engine answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    future: asyncio.Future[_Outcome]
-    on_created: OnCreated | None
+Answered = Callable[[object], None]
+"""Is told the value that completed a command, or the Failure, on the loop."""
 
 
 class Bridge:
-    """Makes the engine's commands awaitable and passes its events and traces on.
+    """Takes commands to the engine and answers back, and passes its events and traces on.
 
     ``on_event`` and ``on_traced`` are called on the loop, ``on_batch`` after each
     batch; ``revision`` gives the latest revision of the event log.
@@ -83,7 +67,8 @@ class Bridge:
         self._on_traced = on_traced
         self._on_batch = on_batch
         self._revision = revision
-        self._pending: dict[Hashable, _Pending] = {}
+        self._pending: dict[Hashable, Answered] = {}
+        self._makers: dict[Hashable, OnCreated] = {}
         self._tokens = itertools.count(1)
         self._lock = threading.Lock()
         self._outputs: deque[Output] = deque()
@@ -93,26 +78,47 @@ class Bridge:
         self._closed = False
         self.engine: EnginePort = make_engine(self._sink)
 
-    async def perform(self, make: MakeCommand, on_created: OnCreated | None = None) -> object:
-        """Has the engine do a command and gives the value that completes it.
+    def submit(
+        self, make: MakeCommand, answered: Answered, on_created: OnCreated | None = None
+    ) -> None:
+        """Has the engine do a command; commands reach it in the order of these calls.
 
-        Raises CommandFailed. Cancelling this drops the result; the command goes on.
+        ``on_created`` is told of the call that the command makes, if it does.
         """
-        token = self._token()
-        outcome = await self._ask(token, lambda: self.engine.submit(make(token)), on_created)
-        return outcome.value
+        token = self._ask(answered)
+        if on_created is not None:
+            self._makers[token] = on_created
+        try:
+            self.engine.submit(make(token))
+        except BaseException:
+            self._forget(token)
+            raise
+
+    def hang_up(self, name: str) -> None:
+        """Ends a call whose maker has left; nobody waits for it."""
+
+        def answered(value: object) -> None:
+            if isinstance(value, Failure):
+                _log.info("a call whose maker has left did not end", call=name, why=value.detail)
+
+        self.submit(lambda token: Hangup(token=token, name=name), answered)
+
+    def submit_snapshot(self, answered: Answered) -> None:
+        """Asks for a ``Snapshot`` of all that lives."""
+        self.engine.submit_snapshot(self._ask(answered))
 
     async def snapshot(self) -> tuple[Snapshot, int]:
-        """All live resources, and the revision of the event log that they stand for."""
-        token = self._token()
-        outcome = await self._ask(token, lambda: self.engine.submit_snapshot(token))
-        assert isinstance(outcome.value, Snapshot)
-        return outcome.value, outcome.revision
+        """All live resources, and the revision of the event log that they stand for.
+
+        Raises ApiError where the server stops before.
+        """
+        value, revision = await self._awaited(self.submit_snapshot)
+        assert isinstance(value, Snapshot)
+        return value, revision
 
     async def end_all_calls(self) -> None:
         """Ends all calls and registrations and returns when none is left."""
-        token = self._token()
-        await self._ask(token, lambda: self.engine.end_all_calls(token))
+        await self._awaited(lambda answered: self.engine.end_all_calls(self._ask(answered)))
 
     def close(self) -> None:
         """Fails what is still open; the engine must have been stopped."""
@@ -120,24 +126,33 @@ class Bridge:
             self._closed = True
             self._outputs.clear()
         failure = Failure(kind=FailureKind.UNAVAILABLE, detail="the server has been stopped")
-        for pending in self._pending.values():
-            if not pending.future.done():
-                pending.future.set_exception(CommandFailed(failure))
-        self._pending.clear()
+        pending, self._pending = self._pending, {}
+        for answered in pending.values():
+            answered(failure)
+        self._makers.clear()
 
-    def _token(self) -> int:
-        return next(self._tokens)
+    def _ask(self, answered: Answered) -> int:
+        token = next(self._tokens)
+        self._pending[token] = answered
+        return token
 
-    async def _ask(
-        self, token: int, submit: Callable[[], None], on_created: OnCreated | None = None
-    ) -> _Outcome:
-        future: asyncio.Future[_Outcome] = self._loop.create_future()
-        self._pending[token] = _Pending(future, on_created)
-        try:
-            submit()
-        except BaseException:
-            del self._pending[token]
-            raise
+    def _forget(self, token: int) -> None:
+        del self._pending[token]
+        self._makers.pop(token, None)
+
+    async def _awaited(self, ask: Callable[[Answered], None]) -> tuple[object, int]:
+        """The answer, and where the event log was when the engine gave it."""
+        future: asyncio.Future[tuple[object, int]] = self._loop.create_future()
+
+        def answered(value: object) -> None:
+            if future.done():
+                return
+            if isinstance(value, Failure):
+                future.set_exception(errors.from_failure(value))
+            else:
+                future.set_result((value, self._revision()))
+
+        ask(answered)
         return await future
 
     def _sink(self, batch: list[Output]) -> None:
@@ -177,17 +192,20 @@ class Bridge:
         match output:
             case Occurred(event=event):
                 self._on_event(event)
-                if isinstance(event, CallCreated):
-                    made_by = self._pending.get(event.token)
-                    if made_by is not None and made_by.on_created is not None:
-                        made_by.on_created(event.resource)
+                if self._makers and isinstance(event, CallCreated):
+                    made_by = self._makers.pop(event.token, None)
+                    if made_by is not None:
+                        made_by(event.resource)
             case Completed(token=token, value=value):
-                pending = self._pending.pop(token, None)
-                if pending is not None and not pending.future.done():
-                    pending.future.set_result(_Outcome(value, self._revision()))
+                self._answer(token, value)
             case Failed(token=token, failure=failure):
-                pending = self._pending.pop(token, None)
-                if pending is not None and not pending.future.done():
-                    pending.future.set_exception(CommandFailed(failure))
+                self._answer(token, failure)
             case Traced():
                 self._on_traced(output)
+
+    def _answer(self, token: Hashable, value: object) -> None:
+        if self._makers:
+            self._makers.pop(token, None)
+        answered = self._pending.pop(token, None)
+        if answered is not None:
+            answered(value)

@@ -229,16 +229,6 @@ def wrong_request_id(method: str) -> ApiError:
     return invalid((violation,))
 
 
-def unimplemented(what: str) -> ApiError:
-    """An RPC of the API that this server does not have yet."""
-    return ApiError(
-        Code.UNIMPLEMENTED,
-        "NOT_IMPLEMENTED",
-        f"this server does not implement {what} yet",
-        metadata={"missing": what},
-    )
-
-
 def draining() -> ApiError:
     """No new work is taken, or an event stream ends, because the server drains."""
     failure = Failure(kind=FailureKind.UNAVAILABLE, detail="the server drains: use another one")

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 from google.protobuf.message import Message
 
 from picosip_server.service.errors import NOT_KEPT, ApiError, wrong_request_id
 
-Result = TypeVar("Result")
+Outcome = Message | Exception
+"""The response of an RPC, or why there is none."""
+Done = Callable[[Outcome], None]
+"""Is told the outcome, once."""
 
 
 class _Record:
-    __slots__ = ("content", "done_at", "task")
+    __slots__ = ("content", "done_at", "kind", "octets", "waiting")
 
-    def __init__(self, content: bytes, task: asyncio.Task[Any]) -> None:
+    def __init__(self, content: bytes, done: Done) -> None:
         self.content = content
-        self.task = task
+        self.waiting: list[Done] | None = [done]
+        """Who wants the outcome; None once there is one."""
+        self.kind: type[Message] | None = None
+        self.octets: bytes | ApiError = b""
+        """The response, encoded, for that is smaller by far."""
         self.done_at = 0.0
+
+    def outcome(self) -> Outcome:
+        if isinstance(self.octets, ApiError):
+            return self.octets
+        assert self.kind is not None
+        return self.kind.FromString(self.octets)
 
 
 class Idempotency:
     """Remembers the outcome of each request_id for a while.
 
-    The work of a request with an id runs in a task of its own: an RPC that is
-    cancelled or runs into its deadline undoes nothing, and its retry gets the
-    outcome. UNAVAILABLE, RESOURCE_EXHAUSTED and INTERNAL are forgotten at once, so
-    that a retry tries again.
+    The work of a request with an id goes on without whoever asked for it: an RPC that is
+    cancelled or runs into its deadline undoes nothing, and its retry gets the outcome.
+    UNAVAILABLE, RESOURCE_EXHAUSTED and INTERNAL are forgotten at once, so that a retry
+    tries again.
     """
 
     def __init__(
@@ -45,41 +57,47 @@ class Idempotency:
     def __len__(self) -> int:
         return len(self._records)
 
-    async def run(
-        self,
-        method: str,
-        request_id: str,
-        request: Message,
-        work: Callable[[], Coroutine[Any, Any, Result]],
-    ) -> Result:
-        """The result of ``work``, or of the same request that came before.
+    def join(self, method: str, request_id: str, request: Message, done: Done) -> bool:
+        """Whether the work is to be done, and ``settle`` to be called with its outcome.
 
-        Raises what the work raises, and ApiError REQUEST_ID_REUSED where the id came
-        before with another content. Without an id the work is simply done.
+        Not where the same request came before: then ``done`` gets the outcome of that, now
+        or when it is there. Raises ApiError REQUEST_ID_REUSED where the id came before with
+        another content.
         """
-        if not request_id:
-            return await work()
         self._forget_old()
         # Only a digest is kept: requests hold passwords.
         content = hashlib.sha256(request.SerializeToString(deterministic=True))
         content.update(method.encode())
         record = self._records.get(request_id)
         if record is None:
-            task = asyncio.create_task(work(), name=f"{method} {request_id}")
-            record = self._records[request_id] = _Record(content.digest(), task)
-            task.add_done_callback(lambda done: self._finished(request_id, done))
-        elif record.content != content.digest():
+            self._records[request_id] = _Record(content.digest(), done)
+            return True
+        if record.content != content.digest():
             raise wrong_request_id(method)
-        result: Result = await asyncio.shield(record.task)
-        return result
+        if record.waiting is None:
+            done(record.outcome())
+        else:
+            record.waiting.append(done)
+        return False
 
-    def _finished(self, key: str, task: asyncio.Task[Any]) -> None:
-        if task.cancelled() or not _kept(task.exception()):
-            del self._records[key]
-            return
-        self._records[key].done_at = self._clock()
-        self._done[key] = None
-        self._forget_old()
+    def settle(self, request_id: str, outcome: Outcome) -> None:
+        """Gives the outcome to all who wait for it, and keeps it for those who come later."""
+        record = self._records[request_id]
+        waiting, record.waiting = record.waiting, None
+        assert waiting is not None, "a request has one outcome"
+        if _kept(outcome):
+            if isinstance(outcome, Message):
+                record.kind = type(outcome)
+                record.octets = outcome.SerializeToString()
+            elif isinstance(outcome, ApiError):
+                record.octets = outcome
+            record.done_at = self._clock()
+            self._done[request_id] = None
+            self._forget_old()
+        else:
+            del self._records[request_id]
+        for done in waiting:
+            done(outcome)
 
     def _forget_old(self) -> None:
         too_old = self._clock() - self._age
@@ -91,7 +109,7 @@ class Idempotency:
             del self._records[oldest]
 
 
-def _kept(error: BaseException | None) -> bool:
-    if error is None:
+def _kept(outcome: Outcome) -> bool:
+    if isinstance(outcome, Message):
         return True
-    return isinstance(error, ApiError) and error.code not in NOT_KEPT
+    return isinstance(outcome, ApiError) and outcome.code not in NOT_KEPT

@@ -14,13 +14,12 @@ import grpc
 import structlog
 
 from picosip_server.service import errors
+from picosip_server.service.backend import RpcDone
 
 _log = structlog.get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-RpcDone = Callable[[str, str], None]
-"""Is told the method and the name of the status code."""
 
 _OURS = "/picosip.v1."
 

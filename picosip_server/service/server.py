@@ -48,7 +48,8 @@ from picosip_server.service.metrics import Metrics
 from picosip_server.service.ports import EnginePort, Sink
 from picosip_server.service.registrations import RegistrationService
 from picosip_server.service.requests import RequestService
-from picosip_server.service.streams import Streams
+from picosip_server.service.sessions import Sessions
+from picosip_server.service.streams import Pace, Streams
 from picosip_server.service.subscriptions import SubscriptionService
 from picosip_server.service.trace import Tracer
 from picosip_server.service.waiting import WaitingCalls
@@ -106,6 +107,7 @@ class Server:
         engine = self._bridge.engine
         self._streams = Streams(_MOST_EVENT_STREAMS, engine.set_audience)
         self._waiting = WaitingCalls(self._event_log, self._streams.hears)
+        self._sessions = Sessions(self._bridge.hang_up)
         self._tracer = Tracer(_MOST_TRACES, clock, engine.set_tracing)
         self._clock = clock
         self._health = health.aio.HealthServicer()
@@ -162,6 +164,7 @@ class Server:
     def _on_event(self, event: Event) -> None:
         self._event_log.append(event)
         self._waiting.saw(event)
+        self._sessions.saw(event)
         self._witness.saw(event)
 
     def _backend(self, listeners: tuple[ListenerSpec, ...]) -> Backend:
@@ -176,6 +179,10 @@ class Server:
             listeners=listeners,
             host=listening.own_host(config.advertise_host, listeners[0].host),
             start_time=self._clock.now(),
+            sessions=self._sessions,
+            pace=Pace(self._settings.stream_batch, self._settings.stream_delay),
+            most_commands=self._settings.stream_commands,
+            rpc_done=self._metrics.rpc_done,
         )
 
     def _add_services(self, backend: Backend) -> None:

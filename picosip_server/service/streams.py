@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from picosip.v1 import event_service_pb2 as pb
 from picosip_server.service import errors, wire
@@ -15,12 +17,9 @@ from picosip_server.service.filters import StreamFilter
 Write = Callable[[bytes], Awaitable[None]]
 """Sends an encoded EventsResponse; returns when flow control lets the next one in."""
 
-BATCH_EVENTS = 64
 _SNAPSHOT_EVENTS = 256
 _BATCH_OCTETS = 1 << 20
 """Clients take messages of up to 4 MiB by default."""
-_LINGER = 0.002
-"""Seconds for which events wait for more of them, if the last response is as young."""
 _SCAN = 2_000
 """Entries looked at before other streams get a turn."""
 _CATCH_UP_WITHIN = 0.5
@@ -28,14 +27,58 @@ _CATCH_UP_WITHIN = 0.5
 _SHORTEST_PROGRESS = 0.01
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When what is to be sent goes out: the cost is per message, so things are gathered."""
+
+    batch: int = 64
+    """Events, or results of commands, in one response."""
+    linger: float = 0.002
+    """Seconds for which they wait for more of them, if the last response is as young."""
+
+
+class Credit:
+    """How many events may be on the way that the reader has not acknowledged."""
+
+    __slots__ = ("_most", "_sent")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sent: deque[int] = deque()
+
+    @property
+    def left(self) -> int:
+        """How many more may be sent."""
+        return self._most - len(self._sent)
+
+    def sent(self, revision: int) -> None:
+        """An event is on its way."""
+        self._sent.append(revision)
+
+    def acknowledge(self, revision: int) -> None:
+        """Events up to this one have been handled."""
+        sent = self._sent
+        while sent and sent[0] <= revision:
+            sent.popleft()
+
+
 class EventStream:
-    """One open Events RPC."""
+    """One open Events RPC, or the events of a Control stream."""
 
     def __init__(
-        self, log: EventLog, filter_: StreamFilter, *, after: int, progress_interval: float = 0.0
+        self,
+        log: EventLog,
+        filter_: StreamFilter,
+        *,
+        after: int,
+        progress_interval: float = 0.0,
+        pace: Pace = Pace(),
+        credit: Credit | None = None,
     ) -> None:
         self.filter = filter_
         self._log = log
+        self._pace = pace
+        self._credit = credit
         self._loop = asyncio.get_running_loop()
         self._position = after
         """Revision up to which the log has been looked through."""
@@ -48,6 +91,11 @@ class EventStream:
         self._waiter: asyncio.Future[None] | None = None
         self._ending: ApiError | None = None
 
+    @property
+    def cursor(self) -> pb.Cursor:
+        """Up to here the log has been looked through."""
+        return self._log.cursor(self._position)
+
     def end(self, error: ApiError) -> None:
         """Ends the stream with ``error`` once it has sent what is in the log by now."""
         self._ending = error
@@ -57,6 +105,12 @@ class EventStream:
         """Says that there may be something to send."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def acknowledge(self, revision: int) -> None:
+        """Events up to this one have been handled: as many more may be sent."""
+        if self._credit is not None:
+            self._credit.acknowledge(revision)
+            self.wake()
 
     def lag(self, now: float) -> float:
         """Age in seconds of the oldest event that has not been written yet; 0 if none waits."""
@@ -105,8 +159,8 @@ class EventStream:
         await self._write(write, part)
 
     async def _send_backlog(self, write: Write) -> None:
-        while self._position < self._log.latest:
-            if self._log.latest - self._position < BATCH_EVENTS:
+        while self._may_send():
+            if self._log.latest - self._position < self._pace.batch:
                 await self._linger()
             events = self._collect()
             if events:
@@ -117,15 +171,19 @@ class EventStream:
                     await self._write(write, [])
                 await asyncio.sleep(0)
 
+    def _may_send(self) -> bool:
+        """Whether there are events to look at, and the reader wants more."""
+        return self._position < self._log.latest and (self._credit is None or self._credit.left > 0)
+
     async def _linger(self) -> None:
         # The cost is per message: after one has gone out, events gather for a moment.
-        wait = self._wrote_at + _LINGER - self._loop.time()
+        wait = self._wrote_at + self._pace.linger - self._loop.time()
         if wait > 0:
             await asyncio.sleep(wait)
 
     def _collect(self) -> list[bytes]:
         """The next events to send; moves the position behind all that it has looked at."""
-        log = self._log
+        log, credit = self._log, self._credit
         if self._position < log.oldest - 1:
             raise errors.cursor_expired(
                 f"this stream read too slowly: revision {self._position + 1} is no longer held",
@@ -135,7 +193,8 @@ class EventStream:
         events: list[bytes] = []
         octets = 0
         last = min(log.latest, self._position + _SCAN)
-        while self._position < last and len(events) < BATCH_EVENTS and octets < _BATCH_OCTETS:
+        most = self._pace.batch if credit is None else min(self._pace.batch, credit.left)
+        while self._position < last and len(events) < most and octets < _BATCH_OCTETS:
             entry = log.entry(self._position + 1)
             if self.filter.sees(entry):
                 event = entry.octets(include_message=self.filter.include_messages)
@@ -143,6 +202,8 @@ class EventStream:
                     break
                 events.append(event)
                 octets += len(event)
+                if credit is not None:
+                    credit.sent(self._position + 1)
             self._position += 1
         return events
 
@@ -162,7 +223,7 @@ class EventStream:
         return due
 
     async def _sleep_until(self, due: float) -> None:
-        if self._position < self._log.latest or self._ending is not None:
+        if self._may_send() or self._ending is not None:
             return
         self._waiter = self._loop.create_future()
         timer = None if due == float("inf") else self._loop.call_at(due, self.wake)

@@ -29,6 +29,12 @@ def _tag(field_number: int) -> bytes:
 
 _CURSOR = _tag(pb.EventsResponse.CURSOR_FIELD_NUMBER)
 _EVENTS = _tag(pb.EventsResponse.EVENTS_FIELD_NUMBER)
+_RESULTS_OF_RESPONSE = _tag(pb.ControlResponse.RESULTS_FIELD_NUMBER)
+_EVENTS_OF_RESPONSE = _tag(pb.ControlResponse.EVENTS_FIELD_NUMBER)
+_BOTH_OF_RESPONSE = _tag(pb.ControlResponse.BOTH_FIELD_NUMBER)
+_RESULTS_OF_BATCH = _tag(pb.CommandResultBatch.RESULTS_FIELD_NUMBER)
+_RESULTS_OF_BOTH = _tag(pb.ResultsAndEvents.RESULTS_FIELD_NUMBER)
+_EVENTS_OF_BOTH = _tag(pb.ResultsAndEvents.EVENTS_FIELD_NUMBER)
 _MESSAGE = _tag(pb.Event.MESSAGE_FIELD_NUMBER)
 
 
@@ -43,6 +49,30 @@ def response(cursor: pb.Cursor | None, events: Iterable[bytes]) -> bytes:
     if cursor is not None:
         place = cursor.SerializeToString()
         parts += (_CURSOR, varint(len(place)), place)
-    for event in events:
-        parts += (_EVENTS, varint(len(event)), event)
+    parts.append(_repeated(_EVENTS, events))
+    return b"".join(parts)
+
+
+def control_events(events: bytes) -> bytes:
+    """An encoded ControlResponse with an encoded EventsResponse."""
+    return b"".join((_EVENTS_OF_RESPONSE, varint(len(events)), events))
+
+
+def control_results(results: Iterable[bytes]) -> bytes:
+    """An encoded ControlResponse with encoded CommandResults."""
+    batch = _repeated(_RESULTS_OF_BATCH, results)
+    return b"".join((_RESULTS_OF_RESPONSE, varint(len(batch)), batch))
+
+
+def control_both(results: Iterable[bytes], events: bytes) -> bytes:
+    """An encoded ControlResponse with encoded CommandResults and an encoded EventsResponse."""
+    first = _repeated(_RESULTS_OF_BOTH, results)
+    second = b"".join((_EVENTS_OF_BOTH, varint(len(events)), events))
+    return b"".join((_BOTH_OF_RESPONSE, varint(len(first) + len(second)), first, second))
+
+
+def _repeated(tag: bytes, messages: Iterable[bytes]) -> bytes:
+    parts: list[bytes] = []
+    for message in messages:
+        parts += (tag, varint(len(message)), message)
     return b"".join(parts)

@@ -7,13 +7,15 @@ import threading
 from collections.abc import Hashable
 from typing import Any
 
+import grpc
 import pytest
 
 from picosip_server.engine.audience import Audience
 from picosip_server.engine.config import ListenerSpec
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
-from picosip_server.service.bridge import Bridge, CommandFailed
+from picosip_server.service.bridge import Bridge
+from picosip_server.service.errors import ApiError
 from picosip_server.service.ports import Sink
 from picosip_server.sip.ua.commands import Command, GetCall
 from picosip_server.sip.ua.events import CallCreated, Event
@@ -113,6 +115,13 @@ def get_call(token: Hashable) -> Command:
     return GetCall(token=token, name="calls/a")
 
 
+def asked(ends: Ends) -> asyncio.Future[object]:
+    """The answer to a command that the engine has got."""
+    future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    ends.bridge.submit(get_call, future.set_result)
+    return future
+
+
 async def submitted(ends: Ends, count: int = 1) -> None:
     while len(ends.engine.tokens) < count:
         await asyncio.sleep(0)
@@ -126,19 +135,15 @@ async def delivered(ends: Ends, batches: int) -> None:
 async def test_a_result_comes_after_the_events_before_it() -> None:
     ends = Ends()
 
-    async def ask() -> None:
-        ends.seen.append(f"result {await ends.bridge.perform(get_call)}")
-
-    task = asyncio.create_task(ask())
-    await submitted(ends)
+    ends.bridge.submit(get_call, lambda value: ends.seen.append(f"result {value}"))
     token = ends.engine.tokens[0]
     assert ends.engine.commands == [GetCall(token=token, name="calls/a")]
     ends.engine.say(
         [Occurred(event=values.created("calls/a")), Completed(token=token, value="yes")],
         [Occurred(event=values.created("calls/b"))],
     )
-    await task
-    assert ends.seen == ["calls/a", "calls/b", "batch", "result yes"]
+    await delivered(ends, 1)
+    assert ends.seen == ["calls/a", "result yes", "calls/b", "batch"]
 
 
 async def test_many_batches_are_one_wake_up() -> None:
@@ -175,51 +180,51 @@ async def test_an_engine_whose_outputs_pile_up_is_held_back() -> None:
         assert ends.engine.held_back == ([True] if left >= 25_000 else [True, False])
 
 
-async def test_a_failure_is_raised() -> None:
+async def test_a_failure_is_an_answer() -> None:
     ends = Ends()
-    task = asyncio.create_task(ends.bridge.perform(get_call))
-    await submitted(ends)
+    answer = asked(ends)
     failure = Failure(kind=FailureKind.NOT_FOUND, detail="no such call")
     ends.engine.say([Failed(token=ends.engine.tokens[0], failure=failure)])
-    with pytest.raises(CommandFailed) as raised:
-        await task
-    assert raised.value.failure is failure
+    assert await answer is failure
 
 
 async def test_results_find_their_own_command() -> None:
     ends = Ends()
-    tasks = [asyncio.create_task(ends.bridge.perform(get_call)) for _ in range(3)]
-    await submitted(ends, 3)
+    answers = [asked(ends) for _ in range(3)]
     ends.engine.say([Completed(token=token, value=token) for token in ends.engine.tokens[::-1]])
-    assert await asyncio.gather(*tasks) == ends.engine.tokens
+    assert await asyncio.gather(*answers) == ends.engine.tokens
 
 
-async def test_a_cancelled_command_breaks_nothing() -> None:
+async def test_an_answer_to_nobody_breaks_nothing() -> None:
     ends = Ends()
-    task = asyncio.create_task(ends.bridge.perform(get_call))
-    await submitted(ends)
-    task.cancel()
-    await asyncio.wait([task])
-    ends.engine.say([Completed(token=ends.engine.tokens[0], value="late")])
-    await delivered(ends, 1)
-    other = asyncio.create_task(ends.bridge.perform(get_call))
-    await submitted(ends, 2)
+    answer = asked(ends)
     ends.engine.say(
         [
             Failed(token="unknown", failure=Failure(kind=FailureKind.ENDED, detail="")),
-            Completed(token=ends.engine.tokens[1], value="fine"),
+            Completed(token=ends.engine.tokens[0], value="fine"),
+            Completed(token=ends.engine.tokens[0], value="again"),
         ]
     )
-    assert await other == "fine"
+    assert await answer == "fine"
 
 
-async def test_the_maker_of_a_call_is_told_its_name_even_when_it_has_gone() -> None:
+async def test_a_command_that_the_engine_does_not_take_is_forgotten() -> None:
+    ends = Ends()
+
+    def broken(token: Hashable) -> Command:
+        raise RuntimeError("broken")
+
+    answers: list[object] = []
+    with pytest.raises(RuntimeError):
+        ends.bridge.submit(broken, answers.append, lambda name: None)
+    ends.bridge.close()
+    assert answers == []
+
+
+async def test_the_maker_of_a_call_is_told_its_name() -> None:
     ends = Ends()
     names: list[str] = []
-    task = asyncio.create_task(ends.bridge.perform(get_call, names.append))
-    await submitted(ends)
-    task.cancel()
-    await asyncio.wait([task])
+    ends.bridge.submit(get_call, lambda value: None, names.append)
     event: Any = values.created("calls/a")
     made = CallCreated(resource="calls/a", at=1.0, call=event.call, token=ends.engine.tokens[0])
     ends.engine.say([Occurred(event=made), Occurred(event=values.created("calls/b"))])
@@ -245,8 +250,7 @@ async def test_a_snapshot_knows_its_place_among_the_events() -> None:
 async def test_what_cannot_be_handled_stops_nothing_else() -> None:
     ends = Ends()
     ends.fails_on = "calls/a"
-    task = asyncio.create_task(ends.bridge.perform(get_call))
-    await submitted(ends)
+    answer = asked(ends)
     ends.engine.say(
         [
             Occurred(event=values.created("calls/a")),
@@ -254,7 +258,8 @@ async def test_what_cannot_be_handled_stops_nothing_else() -> None:
             Completed(token=ends.engine.tokens[0], value="yes"),
         ]
     )
-    assert await task == "yes"
+    assert await answer == "yes"
+    await delivered(ends, 1)
     assert ends.seen == ["calls/b", "batch"]
 
 
@@ -276,23 +281,15 @@ async def test_traces_pass() -> None:
 
 async def test_closing_fails_what_is_open_and_hears_nothing_more() -> None:
     ends = Ends()
+    answer = asked(ends)
     task = asyncio.create_task(ends.bridge.end_all_calls())
-    await submitted(ends)
+    await submitted(ends, 2)
     ends.bridge.close()
-    with pytest.raises(CommandFailed) as raised:
+    failure = Failure(kind=FailureKind.UNAVAILABLE, detail="the server has been stopped")
+    assert await answer == failure
+    with pytest.raises(ApiError, match="the server has been stopped") as raised:
         await task
-    assert raised.value.failure.kind is FailureKind.UNAVAILABLE
+    assert raised.value.code is grpc.StatusCode.UNAVAILABLE
     ends.engine.say([Occurred(event=values.created("calls/a"))])
     await asyncio.sleep(0)
     assert ends.events == []
-
-
-async def test_an_engine_that_takes_no_command_raises_at_once() -> None:
-    ends = Ends()
-
-    def broken(token: Hashable) -> Command:
-        raise RuntimeError("no command")
-
-    with pytest.raises(RuntimeError, match="no command"):
-        await ends.bridge.perform(broken)
-    ends.bridge.close()

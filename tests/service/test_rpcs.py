@@ -236,17 +236,6 @@ async def test_an_incoming_request_is_answered(client: Client, engine: ScriptedE
         assert (await refusal(client.requests.Respond(response))).code() is Code.NOT_FOUND
 
 
-async def test_what_is_not_there_yet_is_named(client: Client) -> None:
-    missing: dict[str, Any] = {}
-    for name, work in missing.items():
-        error = await refusal(work)
-        assert error.code() is Code.UNIMPLEMENTED
-        assert error.details() == f"this server does not implement {name} yet"
-    control: Any = client.events.Control()
-    error = await refusal(control.read())
-    assert error.code() is Code.UNIMPLEMENTED
-
-
 async def test_a_fault_of_the_server_is_told_by_an_id_that_the_log_has(client: Client) -> None:
     with capture_logs() as lines:
         error = await refusal(client.calls.Invite(invite("breaks")))

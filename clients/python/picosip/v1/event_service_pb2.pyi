@@ -952,19 +952,49 @@ Global___ControlRequest: _TypeAlias = ControlRequest  # noqa: Y015
 
 @_typing.final
 class ControlOpen(_message.Message):
+    """After a lost connection a client opens a new stream `after` the last event that it has
+    handled, in the same `session`, and sends the commands that it has no result for once
+    more, each with its command_id and request_id: what was done already is not done again,
+    what is still being done is not begun again, and the result comes in either case.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FILTER_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     INCLUDE_SNAPSHOT_FIELD_NUMBER: _builtins.int
     MAX_OUTSTANDING_EVENTS_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    KEEP_SESSION_FIELD_NUMBER: _builtins.int
+    PROGRESS_INTERVAL_FIELD_NUMBER: _builtins.int
+    COMBINE_FIELD_NUMBER: _builtins.int
     include_snapshot: _builtins.bool
     max_outstanding_events: _builtins.int
-    """The server stops sending events past this many unacknowledged ones."""
+    """The server stops sending events past this many unacknowledged ones. Zero: only the
+    flow control of the connection holds it up. What a stream is sent first (a snapshot,
+    calls that wait) does not count.
+    """
+    session: _builtins.str
+    """A name of the client's own choice, such as a UUID, for all the streams that it opens
+    in the place of each other. A new one ends the one before, should that seem to live
+    still. Calls with `hangup_on_disconnect` belong to the session, where there is one,
+    and end with it: at once when the client ends the stream in order, after
+    `keep_session` when the stream is lost.
+    """
+    combine: _builtins.bool
+    """Lets results and events share a response (ControlResponse.both): fewer messages."""
     @_builtins.property
     def filter(self) -> Global___EventFilter: ...
     @_builtins.property
     def after(self) -> Global___Cursor: ...
+    @_builtins.property
+    def keep_session(self) -> _duration_pb2.Duration:
+        """Absent: 30 s."""
+
+    @_builtins.property
+    def progress_interval(self) -> _duration_pb2.Duration:
+        """As in EventsRequest."""
+
     def __init__(
         self,
         *,
@@ -972,10 +1002,14 @@ class ControlOpen(_message.Message):
         after: Global___Cursor | None = ...,
         include_snapshot: _builtins.bool = ...,
         max_outstanding_events: _builtins.int = ...,
+        session: _builtins.str = ...,
+        keep_session: _duration_pb2.Duration | None = ...,
+        progress_interval: _duration_pb2.Duration | None = ...,
+        combine: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "filter", b"filter", "keep_session", b"keep_session", "progress_interval", b"progress_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "filter", b"filter", "include_snapshot", b"include_snapshot", "max_outstanding_events", b"max_outstanding_events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "combine", b"combine", "filter", b"filter", "include_snapshot", b"include_snapshot", "keep_session", b"keep_session", "max_outstanding_events", b"max_outstanding_events", "progress_interval", b"progress_interval", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1003,9 +1037,14 @@ Global___CommandBatch: _TypeAlias = CommandBatch  # noqa: Y015
 
 @_typing.final
 class Command(_message.Message):
+    """Commands are begun in the order in which they come, and done side by side: the result of
+    a later one may come first.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COMMAND_ID_FIELD_NUMBER: _builtins.int
+    BRIEF_FIELD_NUMBER: _builtins.int
     INVITE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
@@ -1017,16 +1056,29 @@ class Command(_message.Message):
     RESUME_FIELD_NUMBER: _builtins.int
     TRANSFER_FIELD_NUMBER: _builtins.int
     SEND_DTMF_FIELD_NUMBER: _builtins.int
+    GET_CALL_FIELD_NUMBER: _builtins.int
+    LIST_CALLS_FIELD_NUMBER: _builtins.int
     REGISTER_FIELD_NUMBER: _builtins.int
     UNREGISTER_FIELD_NUMBER: _builtins.int
+    GET_REGISTRATION_FIELD_NUMBER: _builtins.int
+    LIST_REGISTRATIONS_FIELD_NUMBER: _builtins.int
     SEND_MESSAGE_FIELD_NUMBER: _builtins.int
     TRANSACT_FIELD_NUMBER: _builtins.int
     RESPOND_FIELD_NUMBER: _builtins.int
+    PING_FIELD_NUMBER: _builtins.int
     SUBSCRIBE_FIELD_NUMBER: _builtins.int
     NOTIFY_FIELD_NUMBER: _builtins.int
     PUBLISH_FIELD_NUMBER: _builtins.int
+    UNSUBSCRIBE_FIELD_NUMBER: _builtins.int
+    ACCEPT_SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    REJECT_SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    UNPUBLISH_FIELD_NUMBER: _builtins.int
     command_id: _builtins.int
-    """The client's own, echoed in the result; unique on the stream."""
+    """The client's own, echoed in the result; unique among those without a result."""
+    brief: _builtins.bool
+    """Where the outcome would be a call, a registration, a subscription or a publication,
+    only its `name` comes back. It costs much less.
+    """
     @_builtins.property
     def invite(self) -> _call_service_pb2.InviteRequest: ...
     @_builtins.property
@@ -1050,9 +1102,17 @@ class Command(_message.Message):
     @_builtins.property
     def send_dtmf(self) -> _call_service_pb2.SendDtmfRequest: ...
     @_builtins.property
+    def get_call(self) -> _call_service_pb2.GetCallRequest: ...
+    @_builtins.property
+    def list_calls(self) -> _call_service_pb2.ListCallsRequest: ...
+    @_builtins.property
     def register(self) -> _registration_service_pb2.RegisterRequest: ...
     @_builtins.property
     def unregister(self) -> _registration_service_pb2.UnregisterRequest: ...
+    @_builtins.property
+    def get_registration(self) -> _registration_service_pb2.GetRegistrationRequest: ...
+    @_builtins.property
+    def list_registrations(self) -> _registration_service_pb2.ListRegistrationsRequest: ...
     @_builtins.property
     def send_message(self) -> _request_service_pb2.SendMessageRequest: ...
     @_builtins.property
@@ -1060,15 +1120,26 @@ class Command(_message.Message):
     @_builtins.property
     def respond(self) -> _request_service_pb2.RespondRequest: ...
     @_builtins.property
+    def ping(self) -> _request_service_pb2.PingRequest: ...
+    @_builtins.property
     def subscribe(self) -> _subscription_service_pb2.SubscribeRequest: ...
     @_builtins.property
     def notify(self) -> _subscription_service_pb2.NotifyRequest: ...
     @_builtins.property
     def publish(self) -> _subscription_service_pb2.PublishRequest: ...
+    @_builtins.property
+    def unsubscribe(self) -> _subscription_service_pb2.UnsubscribeRequest: ...
+    @_builtins.property
+    def accept_subscription(self) -> _subscription_service_pb2.AcceptSubscriptionRequest: ...
+    @_builtins.property
+    def reject_subscription(self) -> _subscription_service_pb2.RejectSubscriptionRequest: ...
+    @_builtins.property
+    def unpublish(self) -> _subscription_service_pb2.UnpublishRequest: ...
     def __init__(
         self,
         *,
         command_id: _builtins.int = ...,
+        brief: _builtins.bool = ...,
         invite: _call_service_pb2.InviteRequest | None = ...,
         progress: _call_service_pb2.ProgressRequest | None = ...,
         answer: _call_service_pb2.AnswerRequest | None = ...,
@@ -1080,20 +1151,29 @@ class Command(_message.Message):
         resume: _call_service_pb2.ResumeRequest | None = ...,
         transfer: _call_service_pb2.TransferRequest | None = ...,
         send_dtmf: _call_service_pb2.SendDtmfRequest | None = ...,
+        get_call: _call_service_pb2.GetCallRequest | None = ...,
+        list_calls: _call_service_pb2.ListCallsRequest | None = ...,
         register: _registration_service_pb2.RegisterRequest | None = ...,
         unregister: _registration_service_pb2.UnregisterRequest | None = ...,
+        get_registration: _registration_service_pb2.GetRegistrationRequest | None = ...,
+        list_registrations: _registration_service_pb2.ListRegistrationsRequest | None = ...,
         send_message: _request_service_pb2.SendMessageRequest | None = ...,
         transact: _request_service_pb2.TransactRequest | None = ...,
         respond: _request_service_pb2.RespondRequest | None = ...,
+        ping: _request_service_pb2.PingRequest | None = ...,
         subscribe: _subscription_service_pb2.SubscribeRequest | None = ...,
         notify: _subscription_service_pb2.NotifyRequest | None = ...,
         publish: _subscription_service_pb2.PublishRequest | None = ...,
+        unsubscribe: _subscription_service_pb2.UnsubscribeRequest | None = ...,
+        accept_subscription: _subscription_service_pb2.AcceptSubscriptionRequest | None = ...,
+        reject_subscription: _subscription_service_pb2.RejectSubscriptionRequest | None = ...,
+        unpublish: _subscription_service_pb2.UnpublishRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "hangup", b"hangup", "hold", b"hold", "invite", b"invite", "modify", b"modify", "notify", b"notify", "progress", b"progress", "publish", b"publish", "redirect", b"redirect", "register", b"register", "reject", b"reject", "request", b"request", "respond", b"respond", "resume", b"resume", "send_dtmf", b"send_dtmf", "send_message", b"send_message", "subscribe", b"subscribe", "transact", b"transact", "transfer", b"transfer", "unregister", b"unregister"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_subscription", b"accept_subscription", "answer", b"answer", "get_call", b"get_call", "get_registration", b"get_registration", "hangup", b"hangup", "hold", b"hold", "invite", b"invite", "list_calls", b"list_calls", "list_registrations", b"list_registrations", "modify", b"modify", "notify", b"notify", "ping", b"ping", "progress", b"progress", "publish", b"publish", "redirect", b"redirect", "register", b"register", "reject", b"reject", "reject_subscription", b"reject_subscription", "request", b"request", "respond", b"respond", "resume", b"resume", "send_dtmf", b"send_dtmf", "send_message", b"send_message", "subscribe", b"subscribe", "transact", b"transact", "transfer", b"transfer", "unpublish", b"unpublish", "unregister", b"unregister", "unsubscribe", b"unsubscribe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "command_id", b"command_id", "hangup", b"hangup", "hold", b"hold", "invite", b"invite", "modify", b"modify", "notify", b"notify", "progress", b"progress", "publish", b"publish", "redirect", b"redirect", "register", b"register", "reject", b"reject", "request", b"request", "respond", b"respond", "resume", b"resume", "send_dtmf", b"send_dtmf", "send_message", b"send_message", "subscribe", b"subscribe", "transact", b"transact", "transfer", b"transfer", "unregister", b"unregister"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_subscription", b"accept_subscription", "answer", b"answer", "brief", b"brief", "command_id", b"command_id", "get_call", b"get_call", "get_registration", b"get_registration", "hangup", b"hangup", "hold", b"hold", "invite", b"invite", "list_calls", b"list_calls", "list_registrations", b"list_registrations", "modify", b"modify", "notify", b"notify", "ping", b"ping", "progress", b"progress", "publish", b"publish", "redirect", b"redirect", "register", b"register", "reject", b"reject", "reject_subscription", b"reject_subscription", "request", b"request", "respond", b"respond", "resume", b"resume", "send_dtmf", b"send_dtmf", "send_message", b"send_message", "subscribe", b"subscribe", "transact", b"transact", "transfer", b"transfer", "unpublish", b"unpublish", "unregister", b"unregister", "unsubscribe", b"unsubscribe"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["invite", "progress", "answer", "reject", "redirect", "hangup", "modify", "hold", "resume", "transfer", "send_dtmf", "register", "unregister", "send_message", "transact", "respond", "subscribe", "notify", "publish"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["invite", "progress", "answer", "reject", "redirect", "hangup", "modify", "hold", "resume", "transfer", "send_dtmf", "get_call", "list_calls", "register", "unregister", "get_registration", "list_registrations", "send_message", "transact", "respond", "ping", "subscribe", "notify", "publish", "unsubscribe", "accept_subscription", "reject_subscription", "unpublish"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -1106,24 +1186,32 @@ class ControlResponse(_message.Message):
     OPENED_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    BOTH_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def opened(self) -> Global___ControlOpened: ...
+    def opened(self) -> Global___ControlOpened:
+        """First, and only first."""
+
     @_builtins.property
     def results(self) -> Global___CommandResultBatch: ...
     @_builtins.property
     def events(self) -> Global___EventsResponse: ...
+    @_builtins.property
+    def both(self) -> Global___ResultsAndEvents:
+        """Only where ControlOpen.combine was set."""
+
     def __init__(
         self,
         *,
         opened: Global___ControlOpened | None = ...,
         results: Global___CommandResultBatch | None = ...,
         events: Global___EventsResponse | None = ...,
+        both: Global___ResultsAndEvents | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "kind", b"kind", "opened", b"opened", "results", b"results"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["both", b"both", "events", b"events", "kind", b"kind", "opened", b"opened", "results", b"results"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "kind", b"kind", "opened", b"opened", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["both", b"both", "events", b"events", "kind", b"kind", "opened", b"opened", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["opened", "results", "events"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["opened", "results", "events", "both"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1134,16 +1222,22 @@ class ControlOpened(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
+    resumed: _builtins.bool
+    """The session that was asked for was there still."""
     @_builtins.property
-    def cursor(self) -> Global___Cursor: ...
+    def cursor(self) -> Global___Cursor:
+        """Where the events begin."""
+
     def __init__(
         self,
         *,
         cursor: Global___Cursor | None = ...,
+        resumed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "resumed", b"resumed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1170,6 +1264,30 @@ class CommandResultBatch(_message.Message):
 Global___CommandResultBatch: _TypeAlias = CommandResultBatch  # noqa: Y015
 
 @_typing.final
+class ResultsAndEvents(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommandResult]: ...
+    @_builtins.property
+    def events(self) -> Global___EventsResponse: ...
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___CommandResult] | None = ...,
+        events: Global___EventsResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResultsAndEvents: _TypeAlias = ResultsAndEvents  # noqa: Y015
+
+@_typing.final
 class CommandResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1181,6 +1299,9 @@ class CommandResult(_message.Message):
     RESPONSE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     command_id: _builtins.int
     name: _builtins.str
     """The name of a thing made: a transfer, a publication."""
@@ -1195,9 +1316,19 @@ class CommandResult(_message.Message):
     @_builtins.property
     def subscription(self) -> _subscription_service_pb2.Subscription: ...
     @_builtins.property
-    def response(self) -> _sip_pb2.SipMessage: ...
+    def response(self) -> _sip_pb2.SipMessage:
+        """Of SendMessage only the status."""
+
     @_builtins.property
     def done(self) -> Global___Done: ...
+    @_builtins.property
+    def calls(self) -> _call_service_pb2.ListCallsResponse: ...
+    @_builtins.property
+    def registrations(self) -> _registration_service_pb2.ListRegistrationsResponse: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Of a publication, besides its name."""
+
     def __init__(
         self,
         *,
@@ -1209,12 +1340,15 @@ class CommandResult(_message.Message):
         response: _sip_pb2.SipMessage | None = ...,
         name: _builtins.str = ...,
         done: Global___Done | None = ...,
+        calls: _call_service_pb2.ListCallsResponse | None = ...,
+        registrations: _registration_service_pb2.ListRegistrationsResponse | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "done", b"done", "error", b"error", "name", b"name", "outcome", b"outcome", "registration", b"registration", "response", b"response", "subscription", b"subscription"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "calls", b"calls", "done", b"done", "error", b"error", "expire_time", b"expire_time", "name", b"name", "outcome", b"outcome", "registration", b"registration", "registrations", b"registrations", "response", b"response", "subscription", b"subscription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "command_id", b"command_id", "done", b"done", "error", b"error", "name", b"name", "outcome", b"outcome", "registration", b"registration", "response", b"response", "subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "calls", b"calls", "command_id", b"command_id", "done", b"done", "error", b"error", "expire_time", b"expire_time", "name", b"name", "outcome", b"outcome", "registration", b"registration", "registrations", b"registrations", "response", b"response", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["error", "call", "registration", "subscription", "response", "name", "done"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["error", "call", "registration", "subscription", "response", "name", "done", "calls", "registrations"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 

@@ -58,7 +58,8 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Control(self, request_iterator, context):
-        """Commands and events on one stream, for clients that make many calls.
+        """Commands and events on one stream, for clients that make many calls. A half-close of
+        the client's ends it in order, once all commands have had their results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class EventServiceStub:
     client ends it, the server drains, or the cursor can no longer be served.
     """
     Control: _grpc.StreamStreamMultiCallable[_event_service_pb2.ControlRequest, _event_service_pb2.ControlResponse]
-    """Commands and events on one stream, for clients that make many calls."""
+    """Commands and events on one stream, for clients that make many calls. A half-close of
+    the client's ends it in order, once all commands have had their results.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -46,7 +48,9 @@ class EventServiceAsyncStub(EventServiceStub):
     client ends it, the server drains, or the cursor can no longer be served.
     """
     Control: _aio.StreamStreamMultiCallable[_event_service_pb2.ControlRequest, _event_service_pb2.ControlResponse]  # type: ignore[assignment]
-    """Commands and events on one stream, for clients that make many calls."""
+    """Commands and events on one stream, for clients that make many calls. A half-close of
+    the client's ends it in order, once all commands have had their results.
+    """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -65,6 +69,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_event_service_pb2.ControlRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.ControlResponse], _abc.AsyncIterator[_event_service_pb2.ControlResponse]]:
-        """Commands and events on one stream, for clients that make many calls."""
+        """Commands and events on one stream, for clients that make many calls. A half-close of
+        the client's ends it in order, once all commands have had their results.
+        """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
