@@ -158,6 +158,10 @@ class Core:
         """
         self._population.failed(sender, detail, flow, now)
 
+    def undelivered(self, quote: bytes, detail: str, now: float) -> None:
+        """An ICMP error came, which quotes the beginning of a datagram, perhaps of this core's."""
+        self._population.undelivered(quote, detail, now)
+
     def flow_closed(self, flow: int, now: float) -> None:
         """A connection has ended."""
         self._population.flow_failed(("flow", flow), "the connection was closed", now)

@@ -33,6 +33,7 @@ from picosip_server.sip.ua.events import RegistrationChanged
 from picosip_server.sip.ua.keys import is_transaction
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
 from picosip_server.sip.ua.publication import Publication
+from picosip_server.sip.ua.quote import key_of_quote
 from picosip_server.sip.ua.redelivery import Redelivery
 from picosip_server.sip.ua.registration.user import Registration
 from picosip_server.sip.ua.snapshots import RegistrationState
@@ -232,6 +233,19 @@ class Population:
         user, effect = sender.user, sender.effect
         closed = flow != 0 and flow == effect.hop.flow
         self.run(user, self._not_sent(user, effect, detail, now, closed=closed), now)
+
+    def undelivered(self, quote: bytes, detail: str, now: float) -> None:
+        """A datagram came back (RFC 3261 section 18.4)."""
+        key = key_of_quote(quote)
+        user = self.routes.get(key)
+        if user is None:
+            return
+        self.counters["transport_failures"] += 1
+        response = user.last_response(key)
+        if response is None:
+            self.run(user, user.came_back(key, detail, now), now)
+        else:
+            self.run(user, self._not_sent(user, response, detail, now), now)
 
     def _not_sent(
         self,

@@ -162,8 +162,11 @@ class Sockets:
                 return
             self._deliver(data, Source("UDP", host, port, local_host, local_port, index))
 
+        def undelivered(quote: bytes, detail: str) -> None:
+            self._tell(lambda core, now: core.undelivered(quote, detail, now))
+
         def read(mask: int) -> None:
-            udp.read(take)
+            udp.read(take, undelivered)
 
         return read
 

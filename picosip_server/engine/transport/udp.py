@@ -10,6 +10,7 @@ import structlog
 
 from picosip_server.engine.config import ListenerSpec
 from picosip_server.engine.network import Unreachable
+from picosip_server.engine.transport.icmp import ErrorQueue, Undelivered
 
 BUFFER = 4 * 1024 * 1024
 """Receive buffer asked for: the system's usual 212 kB is where bursts get lost."""
@@ -37,6 +38,7 @@ class UdpSocket:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             self.socket.setblocking(False)
             self.socket.bind((spec.host, spec.port))
+            self._errors = ErrorQueue(self.socket)
         except OSError:
             self.socket.close()
             raise
@@ -45,17 +47,21 @@ class UdpSocket:
         granted = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         _log.debug("udp bound", host=spec.host, port=name[1], receive_buffer=granted)
 
-    def read(self, take: Callable[[bytes, str, int], None]) -> None:
-        """Hands over what has come in, a batch at most."""
+    def read(self, take: Callable[[bytes, str, int], None], undelivered: Undelivered) -> None:
+        """Hands over what has come in, a batch at most, and what ICMP errors tell of."""
         receive = self.socket.recvfrom
-        for _ in range(BATCH):
+        for count in range(BATCH):
             try:
                 data, peer = receive(65535)
             except BlockingIOError:
+                if not count:
+                    # The loop saw something, and it is no datagram.
+                    self._errors.read(undelivered)
                 return
             except OSError as error:
-                # An ICMP error of an earlier datagram, reported here by some systems.
+                # An ICMP error of an earlier datagram.
                 _log.debug("udp receive", error=str(error))
+                self._errors.read(undelivered)
                 return
             take(data, peer[0], peer[1])
 
@@ -69,9 +75,24 @@ class UdpSocket:
             self.socket.sendto(data, (host, port))
         except BlockingIOError:
             _log.debug("udp send buffer full", host=host, port=port)
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise Unreachable(f"cannot send to {host} port {port}/UDP: {reason}") from None
+        except OSError:
+            self._send_again(data, host, port)
+        except OverflowError as error:
+            raise Unreachable(_reason(host, port, str(error))) from None
+
+    def _send_again(self, data: bytes, host: str, port: int) -> None:
+        """The error may be that of an earlier datagram to somebody else, which Linux reports
+        once to whoever comes next: in the error queue it stands as well."""
+        for last in (False, False, True):
+            try:
+                self.socket.sendto(data, (host, port))
+            except BlockingIOError:
+                _log.debug("udp send buffer full", host=host, port=port)
+            except OSError as error:
+                if not last:
+                    continue
+                raise Unreachable(_reason(host, port, error.strerror or str(error))) from None
+            return
 
     @property
     def lost(self) -> int:
@@ -85,3 +106,7 @@ class UdpSocket:
     def close(self) -> None:
         """Closes the socket."""
         self.socket.close()
+
+
+def _reason(host: str, port: int, why: str) -> str:
+    return f"cannot send to {host} port {port}/UDP: {why}"

@@ -36,6 +36,12 @@ class Attempt:
         """The connection that the last response came by; 0 for datagrams."""
         self.key = key
 
+    @property
+    def waits(self) -> bool:
+        """Whether its request is still on its way: whoever has said something to an INVITE was
+        there, and gets it no more."""
+        return self.request.method != "INVITE" or self.machine.state == "calling"
+
 
 class Cancellation:
     """The CANCEL of an INVITE: a transaction of its own, over the same hop (section 9.1)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from picosip_server.sip.message import Request, Response
-from picosip_server.sip.via import is_rfc3261
+from picosip_server.sip.via import Via, is_rfc3261
 
 
 def client_key(branch: str, method: str) -> Hashable:
@@ -30,7 +30,7 @@ def server_key(request: Request, method: str = "") -> Hashable:
     via = request.via
     branch = via.branch
     if is_rfc3261(branch):
-        return ("s", branch, via.sent_by, method)
+        return server_key_by(via, method)
     # An RFC 2543 ACK carries the To tag of the response, the INVITE did not: leave it out.
     return (
         "o",
@@ -41,6 +41,11 @@ def server_key(request: Request, method: str = "") -> Hashable:
         via.sent_by,
         method,
     )
+
+
+def server_key_by(via: Via, method: str) -> Hashable:
+    """The same by the top Via, where its branch is unique by itself."""
+    return ("s", via.branch, via.sent_by, method)
 
 
 def merge_key(request: Request) -> Hashable:

@@ -39,7 +39,7 @@ class Seeker(Protocol):
 class Serving:
     """A server transaction with the request that it serves and the way back (18.2.2)."""
 
-    __slots__ = ("hop", "key", "machine", "merge", "request", "since")
+    __slots__ = ("hop", "key", "last", "machine", "merge", "request", "since")
 
     def __init__(
         self,
@@ -57,6 +57,8 @@ class Serving:
         self.merge = merge
         self.since = since
         """When the request came."""
+        self.last: Send | None = None
+        """The latest response."""
 
 
 class TransactionUser:
@@ -176,6 +178,21 @@ class TransactionUser:
         if attempt is not None:
             attempt.exchange.transport_failed(attempt, detail, now)
         return self.flush()
+
+    def came_back(self, key: Hashable, detail: str, now: float) -> list[Effect]:
+        """A datagram of this client transaction met with an ICMP error (section 18.4)."""
+        attempt = self._attempts.get(key)
+        if attempt is not None and attempt.waits:
+            attempt.exchange.transport_failed(attempt, detail, now)
+        return self.flush()
+
+    def last_response(self, key: Hashable) -> Transmit | None:
+        """What this server transaction has sent last; None: nothing, or it is none of these."""
+        serving = self._servings.get(key)
+        if serving is None or serving.last is None:
+            return None
+        last = serving.last
+        return Transmit(serving.hop, last.data, last.message, key)
 
     def flow_answered(self, key: Hashable, now: float) -> list[Effect]:
         """A keep-alive on a flow that this user asked to keep was answered."""
@@ -336,6 +353,7 @@ class TransactionUser:
     def _perform(self, serving: Serving, effects: list[TransactionEffect], now: float) -> None:
         for effect in effects:
             if isinstance(effect, Send):
+                serving.last = effect
                 self.transmit(serving.hop, effect, serving.key)
             elif isinstance(effect, Deliver):
                 assert isinstance(effect.message, Request)
