@@ -1,4 +1,4 @@
-"""The command line: ``picosip serve`` and ``picosip health``."""
+"""The command line: ``picosip serve``, ``picosip health`` and ``picosip load``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from picosip_server import cli_guard as guard, cli_names as names, logs
 from picosip_server.cli_health import health
+from picosip_server.cli_load.app import app as load_app
 from picosip_server.cli_option import option as _option
 from picosip_server.settings import load
 from picosip_server.settings_file import SettingsError
@@ -385,6 +386,7 @@ def serve(
 
 
 app.command()(health)
+app.add_typer(load_app, name="load")
 
 
 def _given(context: typer.Context) -> dict[str, object]:

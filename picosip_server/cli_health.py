@@ -10,7 +10,7 @@ import typer
 from picosip_server.health_check import Tls, check
 from picosip_server.settings import load
 from picosip_server.settings_file import SettingsError
-from picosip_server.tls_files import check_authority, check_pair
+from picosip_server.tls_files import check_client_files
 
 
 def health(
@@ -62,7 +62,7 @@ def health(
     settings = load({} if grpc is None else {"grpc": (grpc,)})
     secure = Tls(ca=tls_ca, cert=tls_cert, key=tls_key, name=tls_name)
     try:
-        _look_over(secure)
+        check_client_files(tls_ca, tls_cert, tls_key)
         status = check(
             settings.grpc[0],
             service=service,
@@ -75,15 +75,3 @@ def health(
         raise SettingsError(str(error)) from error
     typer.echo(f"{settings.grpc[0]}: {status}")
     raise typer.Exit(0 if status == "SERVING" else 1)
-
-
-def _look_over(tls: Tls) -> None:
-    """Raises OSError or ValueError where gRPC would only say that it cannot connect."""
-    for path in filter(None, (tls.ca, tls.cert, tls.key)):
-        path.open("rb").close()
-    if (tls.cert is None) != (tls.key is None):
-        raise ValueError("a certificate (--tls-cert) and its key (--tls-key) need each other")
-    if tls.cert is not None and tls.key is not None:
-        check_pair(tls.cert, tls.key)
-    if tls.ca is not None:
-        check_authority(tls.ca)

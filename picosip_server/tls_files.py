@@ -27,3 +27,18 @@ def check_authority(ca: Path) -> None:
         context.load_verify_locations(ca)
     except ssl.SSLError as error:
         raise ValueError(f"{ca} must have certificates in PEM") from error
+
+
+def check_client_files(ca: Path | None, cert: Path | None, key: Path | None) -> None:
+    """Looks over the files of ``--tls-ca``, ``--tls-cert`` and ``--tls-key``.
+
+    Raises OSError or ValueError where gRPC would only say that it cannot connect.
+    """
+    for path in filter(None, (ca, cert, key)):
+        path.open("rb").close()
+    if (cert is None) != (key is None):
+        raise ValueError("a certificate (--tls-cert) and its key (--tls-key) need each other")
+    if cert is not None and key is not None:
+        check_pair(cert, key)
+    if ca is not None:
+        check_authority(ca)

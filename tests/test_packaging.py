@@ -67,6 +67,7 @@ def project(path: Path) -> dict[str, Any]:
 def test_the_server_wheel_has_the_server_and_nothing_else(server_wheel: Wheel) -> None:
     assert server_wheel.packages() == {"picosip_server"}
     assert "picosip_server/sip/uri.py" in server_wheel.files
+    assert "picosip_server/cli_load/templates/report.html" in server_wheel.files
     assert server_wheel.info("licenses/LICENSE").startswith("MIT License")
 
 
