@@ -316,6 +316,7 @@ def serve(
     dns_server: names.DnsServer = None,
     dns_timeout: names.DnsTimeout = None,
     sip_t1: names.SipT1 = None,
+    idle_timeout: names.IdleTimeout = None,
     challenge: guard.Challenge = None,
     challenge_listener: guard.ChallengeListener = None,
     auth_failures: guard.AuthFailures = None,

@@ -32,3 +32,12 @@ SipT1 = Annotated[
         _TIMES,
     ),
 ]
+IdleTimeout = Annotated[
+    str | None,
+    option(
+        "idle_timeout",
+        "SECONDS",
+        "Close a connection that nothing went over for so long and nobody needs; 0: never.",
+        _TIMES,
+    ),
+]

@@ -427,6 +427,7 @@ def engine_config(settings: Settings) -> EngineConfig:
         dns_servers=names.dns_servers(settings),
         dns_timeout=settings.dns_timeout,
         timers=Timers(t1=settings.sip_t1),
+        idle_timeout=settings.idle_timeout,
         outbound_proxy=settings.outbound_proxy,
         instance_id=settings.instance_id,
         register_rate=settings.register_rate,

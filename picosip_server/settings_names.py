@@ -1,14 +1,14 @@
-"""Settings of how names are looked up, and of how long an address is tried."""
+"""Settings of how peers are found, how long an address is tried and a connection is kept."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from picosip_server.addresses import HostPort, is_ip, parse_host_port
-from picosip_server.settings_types import REPEATED, SECONDS, Seconds
+from picosip_server.settings_types import REPEATED, SECONDS, NotNegative, Seconds
 
 DNS_PORT = 53
 
@@ -16,6 +16,7 @@ EXPECTED = {
     "dns_server": "ADDR[:PORT], such as 192.0.2.53 or [2001:db8::53]:5353",
     "dns_timeout": SECONDS,
     "sip_t1": SECONDS,
+    "idle_timeout": "a number of seconds, at least 64 times --sip-t1, or 0 for no limit",
 }
 
 
@@ -42,6 +43,17 @@ class NameSettings(BaseSettings):
     """How long name servers have for one question."""
     sip_t1: Seconds = 0.5
     """T1 of RFC 3261; after 64 times that a silent address is given up."""
+    idle_timeout: NotNegative = 300.0
+    """How long nothing may go over a connection that nobody needs; 0: for ever."""
+
+    @field_validator("idle_timeout", mode="after")
+    @classmethod
+    def _longer_than_a_transaction(cls, seconds: float, info: ValidationInfo) -> float:
+        # RFC 3261 section 18.
+        least = 64 * info.data.get("sip_t1", 0.0)
+        if 0 < seconds < least:
+            raise ValueError(f"a transaction may take {least:g} s")
+        return seconds
 
 
 def dns_servers(settings: NameSettings) -> tuple[tuple[str, int], ...]:

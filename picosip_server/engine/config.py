@@ -58,6 +58,8 @@ class EngineConfig:
     """Name servers, IP address and port; empty: those of the system."""
     dns_timeout: float = 5.0
     """How long a name server has for one question."""
+    idle_timeout: float = 300.0
+    """How long nothing may go over a connection that nobody needs; 0: for ever."""
     outbound_proxy: str = ""
     """URI that requests outside dialogs are routed through; empty: none."""
     instance_id: str = ""

@@ -164,7 +164,12 @@ class Core:
 
     def flow_closed(self, flow: int, now: float) -> None:
         """A connection has ended."""
+        self._population.held.pop(flow, None)
         self._population.flow_failed(("flow", flow), "the connection was closed", now)
+
+    def flows_needed(self, flows: frozenset[int], now: float) -> set[int]:
+        """Those of these connections that something here still needs."""
+        return self._population.flows_needed(flows, now)
 
     def pong(self, flow: int, now: float) -> None:
         """A keep-alive on a connection was answered (RFC 5626 section 4.4.1)."""

@@ -22,6 +22,7 @@ from picosip_server.sip.ua.effects import (
     Effect,
     FlowAnswered,
     FlowEffect,
+    HoldFlow,
     KeepFlow,
     LeaveFlow,
     Locate,
@@ -69,6 +70,8 @@ class Population:
         self.publications: dict[str, Publication] = {}
         self.subscriptions: dict[str, SubscriptionSnapshot] = {}
         """Each as last told of, those inside calls included."""
+        self.held: dict[int, float] = {}
+        """Connections that a registration came over, with the time when it ends."""
         self.timers = TimerQueue()
         self.counters: dict[str, int] = defaultdict(int)
         self.outbox: list[Output] = []
@@ -162,6 +165,8 @@ class Population:
         if isinstance(effect, KeepFlow):
             flow = self.flows.open(effect)
             self.run(flow.keeper, flow.keep(user, effect, now), now)
+        elif isinstance(effect, HoldFlow):
+            self.held[effect.flow] = effect.until
         elif isinstance(effect, LeaveFlow):
             left = self.flows.leave(user, effect.key)
             if left is not None:
@@ -177,6 +182,19 @@ class Population:
                 self.run(each, each.flow_answered(key, now), now)
         else:
             self.flow_failed(self.flows.key_of(user), effect.detail, now)
+
+    def flows_needed(self, flows: frozenset[int], now: float) -> set[int]:
+        """Those of these connections whose far end has a transaction, a dialog or a registration
+        here, or that are kept alive."""
+        needed = {user.flow for user in self.routes.values()}
+        needed.update(user.flow for user in self.registrations.values())
+        return {
+            flow
+            for flow in flows
+            if flow in needed
+            or self.held.get(flow, now) > now
+            or self.flows.keeper(("flow", flow)) is not None
+        }
 
     def flow_failed(self, key: Hashable, detail: str, now: float) -> None:
         """A flow leads nowhere any more: whoever uses it is told."""

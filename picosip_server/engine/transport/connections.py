@@ -7,7 +7,7 @@ import errno
 import os
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -45,7 +45,8 @@ class Connections:
     ``deliver`` gets whole messages, ``fault`` streams that broke, ``failed`` senders whose
     messages could not leave, with the number of the connection; ``closed`` and ``pong`` get the
     numbers of connections that ended, or brought the answer to a keep-alive; ``admits`` says
-    whose connections are taken.
+    whose connections are taken. ``idle`` gets the numbers of those that nothing went over for
+    ``idle_timeout`` seconds (0: never), and has ``end_idle`` called for those that nobody needs.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Connections:
         pong: Callable[[int], None],
         clock: Callable[[], float],
         admits: Callable[[str], bool] = lambda host: True,
+        idle: Callable[[frozenset[int]], None] = lambda flows: None,
+        idle_timeout: float = 0.0,
         limits: StreamLimits = DEFAULT_LIMITS,
         tls: TlsContexts | None = None,
     ) -> None:
@@ -73,6 +76,11 @@ class Connections:
         self._pong = pong
         self._clock = clock
         self._admits = admits
+        self._idle = idle
+        self._idle_timeout = idle_timeout
+        self._idle_due = 0.0
+        self._asked: dict[int, float] = {}
+        """Of the last question which of them are needed: when each was used last."""
         self._limits = limits
         self._complaints = Complaints()
         self._by_number: dict[int, StreamConnection] = {}
@@ -143,9 +151,26 @@ class Connections:
             why = connection.overdue(now)
             if why:
                 self.closed(connection, why)
+        if self._idle_timeout and now >= self._idle_due:
+            # Whoever has many of them that are needed is not to be asked all the time.
+            self._idle_due = now + self._idle_timeout / 10
+            self._ask_idle(now - self._idle_timeout)
         for key in self._paused:
             self._selector.register(key.fileobj, key.events, key.data)
         self._paused.clear()
+
+    def _ask_idle(self, since: float) -> None:
+        found = [each for each in self._by_number.values() if each.ready and each.used <= since]
+        self._asked = {each.number: each.used for each in found}
+        if found:
+            self._idle(frozenset(self._asked))
+
+    def end_idle(self, flows: Iterable[int]) -> None:
+        """Nobody needs these; they are closed unless something went over them meanwhile."""
+        for number in flows:
+            connection = self._by_number.get(number)
+            if connection is not None and self._asked.get(number) == connection.used:
+                self.closed(connection, f"idle for {self._idle_timeout:g} s")
 
     def read_certificates(self) -> None:
         """Takes certificates that were renewed, changed or not as far as their files tell."""

@@ -18,6 +18,7 @@ from picosip_server.engine.identity import worker_for
 from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
 from picosip_server.engine.transport.connections import Connections
 from picosip_server.engine.transport.dns_client import DnsClient
+from picosip_server.engine.transport.idle import ask_needed
 from picosip_server.engine.transport.listeners import Listeners
 from picosip_server.engine.transport.resolver import Resolver
 from picosip_server.engine.transport.stream import DEFAULT_LIMITS, StreamLimits, open_listener
@@ -51,6 +52,7 @@ class Sockets:
 
     def __init__(self, config: EngineConfig, limits: StreamLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
+        self._idle_timeout = config.idle_timeout
         self.guard = Guard(config.guard)
         self._tls = self._tls_contexts(config)
         self._udp: dict[int, UdpSocket] = {}
@@ -115,6 +117,8 @@ class Sockets:
             closed=lambda flow: self._tell(lambda core, now: core.flow_closed(flow, now)),
             pong=lambda flow: self._tell(lambda core, now: core.pong(flow, now)),
             admits=self._admits,
+            idle=lambda flows: ask_needed(workers, flows, connections.end_idle),
+            idle_timeout=self._idle_timeout,
             clock=lambda: first.now,
             limits=self._limits,
             tls=self._tls,

@@ -91,6 +91,7 @@ class StreamConnection:
         "peer",
         "socket",
         "transport",
+        "used",
     )
 
     def __init__(
@@ -120,6 +121,8 @@ class StreamConnection:
         self.closing = False
         """Takes and brings no messages any more; only what waits goes out."""
         self.local: tuple[str, int] = sock.getsockname()[:2] if connected else ("", 0)
+        self.used = clock()
+        """When octets went or came last."""
         self._owner = owner
         self._clock = clock
         self._limits = limits
@@ -166,6 +169,7 @@ class StreamConnection:
 
     def send(self, data: bytes, sender: Sender | None) -> None:
         """Sends now what can be sent, and the rest as the peer takes it."""
+        self.used = self._clock()
         if data == PING:
             self._framing.await_pong()
         if self.ready:
@@ -268,6 +272,7 @@ class StreamConnection:
             if not data:
                 self._owner.closed(self, "closed by the peer")
                 return
+            self.used = self._clock()
             if not self.closing:
                 self._take(data)
             if self.socket.fileno() < 0:

@@ -62,6 +62,14 @@ class KeepFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldFlow:
+    """A connection leads to somebody who is registered over it until then (monotonic seconds)."""
+
+    flow: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveFlow:
     """The flow with this key is nothing to this user any more."""
 
@@ -88,5 +96,5 @@ class FlowFailed:
     detail: str
 
 
-FlowEffect = KeepFlow | LeaveFlow | Probe | FlowAnswered | FlowFailed
+FlowEffect = KeepFlow | HoldFlow | LeaveFlow | Probe | FlowAnswered | FlowFailed
 Effect = Displace | Locate | Transmit | Bind | Unbind | FlowEffect | Output

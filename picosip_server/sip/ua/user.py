@@ -74,6 +74,7 @@ class TransactionUser:
         "anonymous",
         "aor",
         "context",
+        "flow",
         "labels",
         "name",
         "over",
@@ -86,6 +87,8 @@ class TransactionUser:
         self.labels = labels
         self.aor = ""
         """The address of record whose registration lends its contact; empty: none."""
+        self.flow = 0
+        """The connection that the far end was last heard over; 0: none."""
         self.anonymous = False
         """Its contact must not show who it is (RFC 3323)."""
         self.over = False
@@ -138,6 +141,7 @@ class TransactionUser:
         attempt = self._attempts.get(key)
         if attempt is not None:
             attempt.flow = flow
+            self.flow = flow or self.flow
             attempt.exchange.perform(attempt, attempt.machine.receive(response, now), now)
         return self.flush()
 
@@ -278,6 +282,7 @@ class TransactionUser:
     def serve(self, request: Request, hop: Hop, now: float) -> Serving:
         """Begins a server transaction."""
         reliable = hop.reliable
+        self.flow = hop.flow or self.flow
         timers = self.context.timers
         key = server_key(request)
         machine: ServerInviteTransaction | ServerTransaction
