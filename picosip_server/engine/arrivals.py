@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from picosip_server.engine.guard.peek import begins_something
 from picosip_server.engine.network import Source
+from picosip_server.frozen import dataclass
 
 MOST_NEW = 10_000
 """Datagrams that may begin something and wait; more are dropped, as a network drops them."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from picosip_server.engine.guard.config import GuardConfig
+from picosip_server.frozen import dataclass
 from picosip_server.sip.auth.users import User
 from picosip_server.sip.timers import Timers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from picosip_server.sdp import revise
@@ -9,6 +10,9 @@ from picosip_server.sdp.direction import wants_nothing
 from picosip_server.sdp.errors import SdpError
 from picosip_server.sdp.parse import parse
 from picosip_server.sip.errors import LocalProtocolError
+
+# A description that holds has one of these somewhere; most have none, and need no reading.
+_may_hold = re.compile(rb"^a=(?:sendonly|inactive)|^c=.*(?:0\.0\.0\.0|::)", re.MULTILINE).search
 
 
 class SdpDescriptions:
@@ -28,6 +32,8 @@ class SdpDescriptions:
 
     def holds(self, description: bytes) -> bool:
         """See ``Descriptions.holds``."""
+        if not _may_hold(description):
+            return False
         try:
             return wants_nothing(parse(description))
         except SdpError:

@@ -6,8 +6,6 @@ import random
 import secrets
 import zlib
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-
 
 class RandomIdentity:
     """The identifiers of one worker. One generator, seeded by the system, serves them all:
@@ -19,25 +17,21 @@ class RandomIdentity:
         self._random = random.Random(secrets.randbits(256) if seed is None else seed)
         self._prefix = f"{node}-{worker:x}-"
 
-    def _text(self, bits: int) -> str:
-        value = self._random.getrandbits(bits)
-        out = []
-        for _ in range(bits // 5):
-            out.append(_ALPHABET[value & 31])
-            value >>= 5
-        return "".join(out)
+    def _text(self, digits: int) -> str:
+        """So many hexadecimal digits."""
+        return f"{self._random.getrandbits(4 * digits):0{digits}x}"
 
     def branch(self) -> str:
         """80 random bits behind the magic cookie."""
-        return "z9hG4bK" + self._text(80)
+        return "z9hG4bK" + self._text(20)
 
     def tag(self) -> str:
-        """60 random bits."""
-        return self._text(60)
+        """64 random bits."""
+        return self._text(16)
 
     def cnonce(self) -> str:
         """80 random bits."""
-        return self._text(80)
+        return self._text(20)
 
     def rseq(self) -> int:
         """RFC 3262 section 3: chosen uniformly from 1 to 2**31 - 1; we leave room to count."""
@@ -60,23 +54,23 @@ class RandomIdentity:
 
     def request_name(self) -> str:
         """``requests/{node}-{worker}-{random}``."""
-        return f"requests/{self._prefix}{self._text(60)}"
+        return f"requests/{self._prefix}{self._text(16)}"
 
     def call_name(self) -> str:
         """``calls/{node}-{worker}-{random}``."""
-        return f"calls/{self._prefix}{self._text(60)}"
+        return f"calls/{self._prefix}{self._text(16)}"
 
     def registration_name(self) -> str:
         """``registrations/{node}-{worker}-{random}``."""
-        return f"registrations/{self._prefix}{self._text(60)}"
+        return f"registrations/{self._prefix}{self._text(16)}"
 
     def subscription_name(self) -> str:
         """``subscriptions/{node}-{worker}-{random}``."""
-        return f"subscriptions/{self._prefix}{self._text(60)}"
+        return f"subscriptions/{self._prefix}{self._text(16)}"
 
     def publication_name(self) -> str:
         """``publications/{node}-{worker}-{random}``."""
-        return f"publications/{self._prefix}{self._text(60)}"
+        return f"publications/{self._prefix}{self._text(16)}"
 
 
 def new_call_id() -> str:

@@ -6,7 +6,6 @@ import hashlib
 import ipaddress
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 
 from picosip_server.engine.network import Source
 from picosip_server.sip.build import response_to
@@ -32,7 +31,7 @@ def stamp(request: Request, source: Source) -> None:
     params = via.params.with_("received", source.host)
     if wants_rport:
         params = params.with_("rport", str(source.port))
-    request.replace_top_via(replace(via, params=params))
+    request.replace_top_via(via.with_params(params))
 
 
 def way_back(request: Request, source: Source) -> Hop:
@@ -43,7 +42,7 @@ def way_back(request: Request, source: Source) -> Hop:
     if source.transport == "UDP":
         if via.wants_rport or via.rport is not None:
             port = source.port
-        else:
+        elif via.params.has("maddr"):
             host = _address(via.params.get("maddr")) or host
     return Hop(
         transport=source.transport,

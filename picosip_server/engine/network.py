@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.ua.effects import Transmit
 from picosip_server.sip.ua.user import TransactionUser

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Hashable
 
 from picosip_server.engine import tracing
@@ -50,6 +50,8 @@ from picosip_server.sip.ua.subscription.referral import IncomingReferral
 from picosip_server.sip.ua.user import TransactionUser
 
 Subscriber = OutgoingSubscription | IncomingSubscription | IncomingReferral
+_SENT = [f"responses_sent_{digit}xx" for digit in range(10)]
+
 Standing = Registration | Subscriber | Publication
 """What stands for a time and is ended with the server, calls apart."""
 
@@ -80,24 +82,25 @@ class Population:
 
     def run(self, user: TransactionUser, effects: list[Effect], now: float) -> None:
         """Carries out what a user wants, and what follows from it."""
-        queue = deque(effects)
-        while queue:
-            effect = queue.popleft()
+        # The list grows while it is gone through: what follows from an effect comes last.
+        for effect in effects:
             if isinstance(effect, Transmit):
-                queue.extend(self._transmit(user, effect, now))
-            elif isinstance(effect, Occurred | Completed | Failed | Traced):
-                self._output(effect)
+                effects += self._transmit(user, effect, now)
             elif isinstance(effect, Bind):
                 self.routes[effect.key] = user
+            elif isinstance(effect, Occurred):
+                self._occurred(effect)
             elif isinstance(effect, Unbind):
                 if self.routes.get(effect.key) is user:
                     del self.routes[effect.key]
+            elif isinstance(effect, Locate):
+                effects += self._locate(user, effect, now)
+            elif isinstance(effect, (Completed, Failed, Traced)):
+                self.outbox.append(effect)
             elif isinstance(effect, Displace):
                 displaced = self.calls.get(effect.call)
                 if displaced is not None:
                     self.run(displaced, displaced.displaced(now), now)
-            elif isinstance(effect, Locate):
-                queue.extend(self._locate(user, effect, now))
             else:
                 self._flow(user, effect, now)
         if user.over:
@@ -139,18 +142,17 @@ class Population:
             resource = user.name if user is not None else ""
             self.outbox.append(tracing.received(message, data, source, resource, now, again=again))
 
-    def _output(self, output: Output) -> None:
-        if isinstance(output, Occurred) and isinstance(output.event, RegistrationChanged):
-            registration = output.event.registration
+    def _occurred(self, output: Occurred) -> None:
+        event = output.event
+        if isinstance(event, RegistrationChanged):
+            registration = event.registration
             aor = registration.aor.uri.aor
             if registration.state is RegistrationState.TERMINATED:
                 self._accounts.drop(aor, registration.name)
             else:
                 self._accounts.learn(aor, registration)
-        elif isinstance(output, Occurred) and isinstance(
-            output.event, SubscriptionChanged | NotificationReceived
-        ):
-            self._note(output.event.subscription)
+        elif isinstance(event, (SubscriptionChanged, NotificationReceived)):
+            self._note(event.subscription)
         self.outbox.append(output)
 
     def _note(self, subscription: SubscriptionSnapshot) -> None:
@@ -232,7 +234,7 @@ class Population:
         if effect.retransmission:
             counters["retransmissions_sent"] += 1
         if isinstance(effect.message, Response):
-            counters[f"responses_sent_{effect.message.status // 100}xx"] += 1
+            counters[_SENT[effect.message.status // 100]] += 1
         if self.tracing:
             resource = user.name if user is not None else ""
             self.outbox.append(tracing.sent(effect, resource, now))

@@ -40,6 +40,8 @@ from picosip_server.sip.ua.subscription.screening import (
     refuse_subscribe,
 )
 
+_RECEIVED = [f"responses_received_{digit}xx" for digit in range(10)]
+
 
 class Reception:
     """What happens to the octets that one worker receives."""
@@ -112,7 +114,7 @@ class Reception:
 
     def _response(self, response: Response, data: bytes, source: Source, now: float) -> None:
         population = self._population
-        population.counters[f"responses_received_{response.status // 100}xx"] += 1
+        population.counters[_RECEIVED[response.status // 100]] += 1
         user = None
         # 8.1.3.3: a response with a second Via is not for us.
         if len(response.headers.elements("Via")) == 1:

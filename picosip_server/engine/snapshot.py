@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from picosip_server.frozen import dataclass
 from picosip_server.sip.ua.snapshots import CallSnapshot, RegistrationSnapshot
 from picosip_server.sip.ua.subscription.events import SubscriptionSnapshot
 

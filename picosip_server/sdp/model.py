@@ -7,7 +7,7 @@ through unchanged. Empty text means that the line or subfield is not there, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from picosip_server.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

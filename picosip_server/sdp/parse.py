@@ -18,8 +18,9 @@ Text is never interpreted, so that it comes out of ``write`` as it went in.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from picosip_server.frozen import dataclass
 from picosip_server.sdp import rules
 from picosip_server.sdp.errors import SdpError
 from picosip_server.sdp.limits import Limits

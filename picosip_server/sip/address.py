@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import NO_PARAMS, PARAMS, QUOTED, Params, quote, split_list, unquote
-from picosip_server.sip.slots import setters
 from picosip_server.sip.uri import LONGEST_KEPT, MOST_KEPT, Uri
 
 # A display name without quotes is a row of tokens. Other characters are taken as well where
@@ -57,18 +56,15 @@ class Address:
         return f"<{self.uri}>{params}"
 
 
-_set_name, _set_uri, _set_params = setters(Address)
-
-
 def _parse(text: str) -> Address:
     match = _name_addr(text)
     if match is not None:
         name, uri, params = match.groups()
-        address = object.__new__(Address)
-        _set_name(address, unquote(name.rstrip(" \t")) if name else "")
-        _set_uri(address, Uri.parse(uri))
-        _set_params(address, Params.split(params) if params else NO_PARAMS)
-        return address
+        return Address(
+            display_name=unquote(name.rstrip(" \t")) if name else "",
+            uri=Uri.parse(uri),
+            params=Params.split(params) if params else NO_PARAMS,
+        )
     text = text.strip(" \t")
     if text == "*":
         return Address(uri=Uri.STAR)

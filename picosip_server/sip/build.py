@@ -25,17 +25,19 @@ def response_to(
     ``to_tag`` is added where the request's To has none; a 100 needs none. ``delay`` is how many
     seconds ago the request came.
     """
-    own = Headers()
     source = request.headers
-    for via in source.get_all("Via"):
-        own.add("Via", via)
-    own.add("From", source.get("From") or "")
     to = source.get("To") or ""
     if to_tag and not request.to.tag:
         to = f"{to};tag={to_tag}"
-    own.add("To", to)
-    own.add("Call-ID", source.get("Call-ID") or "")
-    own.add("CSeq", source.get("CSeq") or "")
+    # They were checked when the request was read.
+    echoed = [("Via", via) for via in source.get_all("Via")]
+    echoed += (
+        ("From", source.get("From") or ""),
+        ("To", to),
+        ("Call-ID", source.get("Call-ID") or ""),
+        ("CSeq", source.get("CSeq") or ""),
+    )
+    own = Headers.adopt(echoed)
     if status == 100:
         # 8.2.6.1: a 100 copies the Timestamp, and says how long it took.
         timestamp = source.get("Timestamp")

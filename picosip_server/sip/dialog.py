@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, RemoteProtocolError
 from picosip_server.sip.message import Message, Request, Response

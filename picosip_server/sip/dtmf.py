@@ -7,8 +7,8 @@ in practice: ``Signal=5`` and ``Duration=160`` (milliseconds) on a line each, or
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import RemoteProtocolError
 
 RELAY = "application/dtmf-relay"

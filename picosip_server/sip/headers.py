@@ -91,12 +91,13 @@ class Headers:
             self.add(name, value)
 
     @classmethod
-    def adopt(cls, items: list[tuple[str, str]], index: dict[str, list[str]]) -> Headers:
+    def adopt(
+        cls, items: list[tuple[str, str]], index: dict[str, list[str]] | None = None
+    ) -> Headers:
         """Headers from already checked parts: the fields, and their values by canonical name."""
-        self = cls.__new__(cls)
+        self = cls()
         self._items = items
         self._index = index
-        self.memo = {}
         return self
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -124,11 +125,20 @@ class Headers:
 
     def get_all(self, name: str) -> list[str]:
         """The values, one per field line."""
-        return list(self._by_name().get(canonical(name), ()))
+        index = self._index
+        if index is None:
+            index = self._by_name()
+        values = index.get(_known.get(name) or canonical(name))
+        return list(values) if values else []
 
     def elements(self, name: str) -> list[str]:
         """The elements of a comma-separated header over all its lines; empty ones are dropped."""
-        values = self._by_name().get(canonical(name), ())
+        index = self._index
+        if index is None:
+            index = self._by_name()
+        values = index.get(_known.get(name) or canonical(name))
+        if not values:
+            return []
         return [element for value in values for element in split_list(value) if element]
 
     def count(self, name: str) -> int:
@@ -191,6 +201,10 @@ class Headers:
         key = canonical(name)
         self._items = [field for field in self._items if canonical(field[0]) != key]
         self._changed()
+
+    def items(self) -> list[tuple[str, str]]:
+        """The fields in wire order; not to be changed."""
+        return self._items
 
     def copy(self) -> Headers:
         """An independent copy."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain, groupby, islice, zip_longest
 from typing import Literal
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.hop import DEFAULT_PORT, SECURE, Target
 
 MOST_CANDIDATES = 20

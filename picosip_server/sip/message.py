@@ -16,6 +16,9 @@ from picosip_server.sip.values import (
 )
 from picosip_server.sip.via import Via, parse_list as parse_vias
 
+_PLAIN_TYPES = frozenset({"application/sdp", "text/plain", "application/dtmf-relay"})
+"""The most frequent Content-Types, as they are usually written."""
+
 
 class Message:
     """What requests and responses share.
@@ -77,7 +80,11 @@ class Message:
     @property
     def call_id(self) -> str:
         """The Call-ID; compares with case (RFC 3261 section 20.8)."""
-        return self._mandatory("Call-ID")
+        memo = self.headers.memo
+        call_id: str | None = memo.get("call-id")
+        if call_id is None:
+            call_id = memo["call-id"] = self._mandatory("Call-ID")
+        return call_id
 
     @property
     def cseq(self) -> CSeq:
@@ -124,6 +131,8 @@ class Message:
         value = self.headers.get("Content-Type")
         if value is None:
             return ""
+        if value in _PLAIN_TYPES:
+            return value
         type_, slash, subtype = value.partition(";")[0].partition("/")
         type_, subtype = type_.strip(" \t"), subtype.strip(" \t")
         if not (slash and is_token(type_) and is_token(subtype)):
@@ -189,27 +198,23 @@ class Message:
         if "\r" in start_line or "\n" in start_line:
             raise LocalProtocolError("line end in the start line")
         body = self.body
-        if self.headers.has("Content-Length"):
-            lines = self._with_length(len(body))
-        else:
-            lines = [f"{name}: {value}" for name, value in self.headers]
-            lines.append(f"Content-Length: {len(body)}")
-        head = "\r\n".join((start_line, *lines, "", ""))
+        lines = [start_line]
+        length = f"Content-Length: {len(body)}"
+        for name, value in self.headers.items():
+            # Of the names that mean Content-Length, "l" and the long one: no other is looked up.
+            if len(name) in (1, 14) and canonical(name) == "content-length":
+                if length:
+                    lines.append(f"{name}: {len(body)}")
+                    length = ""
+            else:
+                lines.append(f"{name}: {value}")
+        if length:
+            lines.append(length)
+        head = "\r\n".join(lines) + "\r\n\r\n"
         try:
             return head.encode("utf-8", "surrogateescape") + body
         except UnicodeEncodeError as error:
             raise LocalProtocolError("text that UTF-8 cannot hold") from error
-
-    def _with_length(self, length: int) -> list[str]:
-        lines = []
-        written = False
-        for name, value in self.headers:
-            if canonical(name) != "content-length":
-                lines.append(f"{name}: {value}")
-            elif not written:
-                lines.append(f"{name}: {length}")
-                written = True
-        return lines
 
     def _mandatory(self, name: str) -> str:
         value = self.headers.get(name)

@@ -7,9 +7,9 @@ everything else is parsed when somebody asks for it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import is_token, number
 from picosip_server.sip.headers import Headers, canonical, known_names

@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 import ipaddress
 import struct
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 
 COOKIE = 0x2112A442

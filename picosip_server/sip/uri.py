@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import HOST, NO_PARAMS, URI_PARAMS, Params, port_number
-from picosip_server.sip.slots import setters
 
 # Wider than the grammar where that cannot be misread: "#" and UTF-8 are common in users.
 _USER = r'(?:[^\x00-\x20\x7f"%<>@:\\]|%[0-9A-Fa-f]{2})'
@@ -119,9 +119,6 @@ class Uri:
 
 
 Uri.STAR = Uri(scheme="*")
-_setters = setters(Uri)
-_set_scheme, _set_user, _set_password, _set_host = _setters[:4]
-_set_port, _set_params, _set_headers, _set_opaque = _setters[4:]
 
 
 def _parse(text: str) -> Uri:
@@ -129,16 +126,15 @@ def _parse(text: str) -> Uri:
     if match is None:
         return _parse_opaque(text)
     scheme, user, password, host, port, params, headers = match.groups()
-    uri = object.__new__(Uri)
-    _set_scheme(uri, scheme.lower())
-    _set_user(uri, user)
-    _set_password(uri, password)
-    _set_host(uri, host[1:-1] if host[0] == "[" else host)
-    _set_port(uri, None if port is None else port_number(port))
-    _set_params(uri, Params.split(params) if params else NO_PARAMS)
-    _set_headers(uri, headers or "")
-    _set_opaque(uri, "")
-    return uri
+    return Uri(
+        scheme=scheme.lower(),
+        user=user,
+        password=password,
+        host=host[1:-1] if host[0] == "[" else host,
+        port=None if port is None else port_number(port),
+        params=Params.split(params) if params else NO_PARAMS,
+        headers=headers or "",
+    )
 
 
 _parse_kept = lru_cache(maxsize=MOST_KEPT)(_parse)

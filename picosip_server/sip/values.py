@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import TOKEN, Params, number
-from picosip_server.sip.slots import setters
 
 LARGEST_CSEQ = 2**31 - 1
 """RFC 3261 section 8.1.1.5."""
@@ -33,17 +32,12 @@ class CSeq:
         match = _cseq(text)
         if match is None:
             raise ParseError("malformed CSeq")
-        cseq = object.__new__(cls)
         digits = match[1]
-        _set_number(cseq, int(digits) if len(digits) < 10 else number(digits, LARGEST_CSEQ))
-        _set_method(cseq, match[2])
-        return cseq
+        value = int(digits) if len(digits) < 10 else number(digits, LARGEST_CSEQ)
+        return cls(value, match[2])
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
-
-
-_set_number, _set_method = setters(CSeq)
 
 
 @dataclass(frozen=True, slots=True)

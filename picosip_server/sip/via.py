@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import (
     HOST,
@@ -16,7 +16,6 @@ from picosip_server.sip.grammar import (
     port_number,
     split_list,
 )
-from picosip_server.sip.slots import setters
 
 MAGIC_COOKIE = "z9hG4bK"
 """What branches that are unique by themselves begin with (RFC 3261 section 8.1.1.7)."""
@@ -50,20 +49,31 @@ class Via:
         if match is None:
             raise ParseError("malformed Via")
         protocol, version, transport, host, port, params = match.groups()
-        via = object.__new__(cls)
-        _set_protocol(via, protocol)
-        _set_version(via, version)
-        _set_transport(via, transport.upper())
-        _set_host(via, host[1:-1] if host[0] == "[" else host)
-        _set_port(via, None if port is None else port_number(port))
-        _set_params(via, Params.split(params) if params else NO_PARAMS)
-        return via
+        return cls(
+            protocol=protocol,
+            version=version,
+            transport=transport.upper(),
+            host=host[1:-1] if host[0] == "[" else host,
+            port=None if port is None else port_number(port),
+            params=Params.split(params) if params else NO_PARAMS,
+        )
 
     @classmethod
     def salvage(cls, text: str) -> Via | None:
         """What a malformed Via begins with, if that is enough to send a response to."""
         match = _readable(text)
         return None if match is None else cls.parse(match[0])
+
+    def with_params(self, params: Params) -> Via:
+        """A copy with these parameters."""
+        return Via(
+            protocol=self.protocol,
+            version=self.version,
+            transport=self.transport,
+            host=self.host,
+            port=self.port,
+            params=params,
+        )
 
     @property
     def branch(self) -> str:
@@ -103,9 +113,6 @@ class Via:
     def __str__(self) -> str:
         params = str(self.params) if self.params else ""
         return f"{self.protocol}/{self.version}/{self.transport} {self.sent_by}{params}"
-
-
-(_set_protocol, _set_version, _set_transport, _set_host, _set_port, _set_params) = setters(Via)
 
 
 def parse_list(text: str) -> list[Via]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+
+from picosip_server.frozen import dataclass
 
 Network = IPv4Network | IPv6Network
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 from picosip_server.engine.guard.config import GuardConfig, Network
+from picosip_server.frozen import dataclass
 
 MOST_SOURCES = 50_000
 """Sources that are remembered; beyond, the one not heard of for longest is forgotten."""

@@ -6,9 +6,9 @@ Both are machines without I/O: octets in, octets out.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.framing import KeepAlive, StreamFramer
 

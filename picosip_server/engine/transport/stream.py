@@ -6,7 +6,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
@@ -19,6 +18,7 @@ from picosip_server.engine.transport.layers import (
     Security,
     SipFraming,
 )
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.framing import PING, KeepAlive
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.auth import params
 
 

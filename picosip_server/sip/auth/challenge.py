@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.auth import params
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.auth import digest, params
 from picosip_server.sip.auth.authorization import DigestResponse
 from picosip_server.sip.auth.challenge import Challenge, parse_challenges

@@ -6,7 +6,8 @@ All texts are hashed as UTF-8; octets that are none come through by surrogateesc
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from picosip_server.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
+
+from picosip_server.frozen import dataclass
 
 _TIME_OCTETS = 8
 _MAC_OCTETS = 32

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.auth.nonce import Nonce
 
 _WINDOW = 64

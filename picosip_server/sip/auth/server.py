@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.auth import digest, nonce
 from picosip_server.sip.auth.authorization import DigestResponse, parse_authorization
 from picosip_server.sip.auth.challenge import Challenge

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from picosip_server.frozen import dataclass
 
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _HA1_DIGITS = (32, 64)

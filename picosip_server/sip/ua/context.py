@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.ua.registration.pacing import Pacing

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.message import Message
 from picosip_server.sip.ua.outputs import Output

@@ -8,9 +8,10 @@ the final one, or that there will be none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.build import cancel_for

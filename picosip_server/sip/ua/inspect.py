@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.dialog import contact_target
 from picosip_server.sip.message import Request
 from picosip_server.sip.multipart import find_part

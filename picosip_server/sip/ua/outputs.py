@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Hashable
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.message import Message
 from picosip_server.sip.ua.events import Event
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.message import Response

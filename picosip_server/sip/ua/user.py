@@ -111,11 +111,16 @@ class TransactionUser:
 
     def deadline(self) -> float | None:
         """The earliest time at which ``timeout`` has something to do."""
-        earliest = min(self._alarms.values(), default=None)
+        # Asked for after each message: so it is written to be quick.
+        earliest = min(self._alarms.values()) if self._alarms else None
         for attempt in self._attempts.values():
-            earliest = earlier(earliest, attempt.machine.deadline())
+            due = attempt.machine.deadline()
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
         for serving in self._servings.values():
-            earliest = earlier(earliest, serving.machine.deadline())
+            due = serving.machine.deadline()
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
         return earliest
 
     def timeout(self, now: float) -> list[Effect]:
@@ -128,6 +133,8 @@ class TransactionUser:
             due = serving.machine.deadline()
             if due is not None and due <= now:
                 self._perform(serving, serving.machine.timeout(now), now)
+        if not self._alarms:
+            return self.flush()
         for alarm, due in sorted(self._alarms.items(), key=lambda item: item[1]):
             if due <= now and self._alarms.get(alarm) == due:
                 del self._alarms[alarm]

@@ -22,7 +22,7 @@ from picosip_server.sip.ua.call.proposals import Proposals
 from picosip_server.sip.ua.call.referrals import Referrals
 from picosip_server.sip.ua.call.requests_in import RequestsIn
 from picosip_server.sip.ua.call.requests_out import RequestsOut
-from picosip_server.sip.ua.call.session import SESSION_END, SessionUser
+from picosip_server.sip.ua.call.session import SESSION_END, SESSION_REFRESH, SessionUser
 from picosip_server.sip.ua.call.transfers import Transfers
 from picosip_server.sip.ua.commands import Body, Command, Policy
 from picosip_server.sip.ua.context import Context
@@ -50,27 +50,27 @@ class Call(SessionUser, ABC):
     __slots__ = (
         "_bye_failure",
         "_byes",
+        "_changes",
         "_ending",
         "_hangups",
+        "_pendings",
+        "_proposals",
+        "_referrals",
+        "_requests_in",
+        "_requests_out",
+        "_transfers",
         "answer_time",
         "auth",
         "authenticated_user",
         "call_id",
-        "changes",
         "create_time",
         "end_time",
         "from_address",
-        "pendings",
-        "proposals",
-        "referrals",
         "request_uri",
-        "requests_in",
-        "requests_out",
         "state",
         "tag",
         "termination",
         "to_address",
-        "transfers",
     )
 
     DIRECTION: ClassVar[CallDirection]
@@ -99,13 +99,14 @@ class Call(SessionUser, ABC):
         self.tag = context.identity.tag()
         self.auth: DigestClient | None = None
         self.authenticated_user = ""
-        self.changes = Changes(self)
-        self.proposals = Proposals(self)
-        self.pendings = Pendings(self)
-        self.requests_in = RequestsIn(self)
-        self.requests_out = RequestsOut(self)
-        self.transfers = Transfers(self)
-        self.referrals = Referrals(self)
+        # Made when they are first needed: most calls need none of them.
+        self._changes: Changes | None = None
+        self._proposals: Proposals | None = None
+        self._pendings: Pendings | None = None
+        self._requests_in: RequestsIn | None = None
+        self._requests_out: RequestsOut | None = None
+        self._transfers: Transfers | None = None
+        self._referrals: Referrals | None = None
         self.termination: Termination | None = None
         self._ending: Cause | None = None
         """Why this side has begun to end the call, where it has."""
@@ -118,6 +119,67 @@ class Call(SessionUser, ABC):
         self.end_time: float | None = None
         self.bind(dialog_key(call_id, self.tag))
 
+    @property
+    def changes(self) -> Changes:
+        """Our changes of the session."""
+        part = self._changes
+        if part is None:
+            part = self._changes = Changes(self)
+        return part
+
+    @property
+    def proposals(self) -> Proposals:
+        """The far end's changes of the session."""
+        part = self._proposals
+        if part is None:
+            part = self._proposals = Proposals(self)
+        return part
+
+    @property
+    def pendings(self) -> Pendings:
+        """Requests that the application is to answer."""
+        part = self._pendings
+        if part is None:
+            part = self._pendings = Pendings(self)
+        return part
+
+    @property
+    def requests_in(self) -> RequestsIn:
+        """Other requests of the far end."""
+        part = self._requests_in
+        if part is None:
+            part = self._requests_in = RequestsIn(self)
+        return part
+
+    @property
+    def requests_out(self) -> RequestsOut:
+        """Other requests of ours."""
+        part = self._requests_out
+        if part is None:
+            part = self._requests_out = RequestsOut(self)
+        return part
+
+    @property
+    def transfers(self) -> Transfers:
+        """Our REFERs."""
+        part = self._transfers
+        if part is None:
+            part = self._transfers = Transfers(self)
+        return part
+
+    @property
+    def referrals(self) -> Referrals:
+        """The far end's REFERs."""
+        part = self._referrals
+        if part is None:
+            part = self._referrals = Referrals(self)
+        return part
+
+    def advertised(self, headers: tuple[tuple[str, str], ...]) -> None:
+        """A message of ours told these."""
+        if headers or self._requests_in is not None:
+            self.requests_in.advertised(headers)
+
     def snapshot(self) -> CallSnapshot:
         """The call as plain values."""
         return picture(self)
@@ -125,7 +187,9 @@ class Call(SessionUser, ABC):
     @property
     def finished(self) -> bool:
         """Whether the call can be forgotten: over, and what outlives it as well."""
-        return super().finished and not self.referrals.alive
+        if not super().finished:
+            return False
+        return self._referrals is None or not self._referrals.alive
 
     def local_tag(self) -> str:
         """The tag of all our messages in this call."""
@@ -145,8 +209,8 @@ class Call(SessionUser, ABC):
         elif isinstance(command, commands.Hangup):
             self._hangup(command, now)
         elif isinstance(command, commands.Answer):
-            if self.changes.awaits_answer:
-                self.changes.answer(command, now)
+            if self._changes is not None and self._changes.awaits_answer:
+                self._changes.answer(command, now)
             else:
                 self.answer(command, now)
         elif isinstance(command, commands.Modify):
@@ -233,7 +297,8 @@ class Call(SessionUser, ABC):
     def abandon(self, now: float) -> list[Effect]:
         """The server goes, and the far end does not answer: over all the same."""
         self.forsake()
-        self.referrals.drop(now)
+        if self._referrals is not None:
+            self._referrals.drop(now)
         self.end(Termination(cause=Cause.SERVER_SHUTDOWN), now)
         return self.flush()
 
@@ -338,15 +403,21 @@ class Call(SessionUser, ABC):
 
         Where this side had begun to end it, that is the cause, however it came about.
         """
-        termination = replace(termination, cause=self._ending or termination.cause)
+        if self._ending is not None and self._ending is not termination.cause:
+            termination = replace(termination, cause=self._ending)
         self.state = CallState.TERMINATED
         self.termination = termination
         self.end_time = now
-        self.pendings.close_all(487, "", now)
-        self.requests_out.close(self.ended_failure(termination))
-        self.transfers.close(self.ended_failure(termination), now)
-        self.proposals.close()
-        self.changes.close(self.ended_failure(termination))
+        if self._pendings is not None:
+            self._pendings.close_all(487, "", now)
+        if self._requests_out is not None:
+            self._requests_out.close(self.ended_failure(termination))
+        if self._transfers is not None:
+            self._transfers.close(self.ended_failure(termination), now)
+        if self._proposals is not None:
+            self._proposals.close()
+        if self._changes is not None:
+            self._changes.close(self.ended_failure(termination))
         self.clear_alarms()
         self.on_end(termination, now)
         snapshot = self.snapshot()
@@ -371,9 +442,10 @@ class Call(SessionUser, ABC):
 
     def clear_alarms(self) -> None:
         """Takes all alarms of the session back; a referral outlives it."""
-        kept = {k: v for k, v in self._alarms.items() if k.startswith(Usage.ALARM_PREFIX)}
-        self._alarms.clear()
-        self._alarms.update(kept)
+        if self._alarms:
+            kept = {k: v for k, v in self._alarms.items() if k.startswith(Usage.ALARM_PREFIX)}
+            self._alarms.clear()
+            self._alarms.update(kept)
 
     def on_end(self, termination: Termination, now: float) -> None:
         """What a role does before the end is told: fail what still waits."""
@@ -407,14 +479,14 @@ class Call(SessionUser, ABC):
     def on_alarm(self, alarm: str, now: float) -> None:
         """Alarms of both roles."""
         for part in (
-            self.pendings,
-            self.proposals,
-            self.changes,
-            self.requests_out,
-            self.transfers,
-            self.referrals,
+            self._pendings,
+            self._proposals,
+            self.changes if alarm == SESSION_REFRESH else self._changes,
+            self._requests_out,
+            self._transfers,
+            self._referrals,
         ):
-            if part.alarm(alarm, now):
+            if part is not None and part.alarm(alarm, now):
                 return
         assert alarm in ("duration", SESSION_END)
         self.send_byes(Cause.SESSION_EXPIRED, (), now)
@@ -425,7 +497,9 @@ class Call(SessionUser, ABC):
         """A request whose Call-ID and To tag are this call's (RFC 3261 section 12.2.2)."""
         leg = self.legs.get(request.from_.tag)
         if request.method == "ACK":
-            if leg is not None and not self.proposals.on_ack(leg, request, now):
+            if leg is not None and not (
+                self._proposals is not None and self._proposals.on_ack(leg, request, now)
+            ):
                 self.on_dialog_ack(leg, request, now)
             return self.flush()
         serving = self.serve(request, hop, now)
@@ -459,11 +533,11 @@ class Call(SessionUser, ABC):
         elif method == "REFER":
             self.referrals.on_refer(leg, serving, now)
         elif method == "SUBSCRIBE":
-            if not self.referrals.on_subscribe(serving, now):
+            if self._referrals is None or not self._referrals.on_subscribe(serving, now):
                 # RFC 6665 section 4.5.2: none shares a dialog with a call, but those of REFER.
                 self.respond(serving, now, 481)
         elif method == "NOTIFY":
-            if not self.transfers.on_notify(serving, now):
+            if self._transfers is None or not self._transfers.on_notify(serving, now):
                 # RFC 6665 section 4.1.3: there is no such subscription.
                 self.respond(serving, now, 481)
         else:

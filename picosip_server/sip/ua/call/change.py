@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.message import Response
 from picosip_server.sip.offer_answer import Side
 from picosip_server.sip.ua.acknowledgement import Acknowledgement

@@ -195,7 +195,7 @@ class Changes:
         self.current = Change(
             self._call, leg, plan, token, answered=self._answered, lost=self._lost
         )
-        self._call.requests_in.advertised(plan.headers)
+        self._call.advertised(plan.headers)
         self.current.send(now)
 
     def _answered(self, change: Change, response: Response, now: float) -> None:

@@ -223,7 +223,7 @@ class IncomingCall(RingingCall):
 
     def on_ack(self, serving: Serving, ack: Request, now: float) -> None:
         """An ACK with the INVITE's own branch, as RFC 2543 peers send it."""
-        if not self.proposals.on_ack(self._leg, ack, now):
+        if self._proposals is None or not self._proposals.on_ack(self._leg, ack, now):
             self.on_dialog_ack(self._leg, ack, now)
 
     def on_dialog_ack(self, leg: Leg, ack: Request, now: float) -> None:
@@ -266,7 +266,7 @@ class IncomingCall(RingingCall):
 
     def on_cancelled(self, serving: Serving, cancel: Request, now: float) -> None:
         """The caller cancelled: 487, unless a final response is out (9.2)."""
-        if self.proposals.on_cancelled(serving, now):
+        if self._proposals is not None and self._proposals.on_cancelled(serving, now):
             return
         if serving is self._invite and self.state in UNANSWERED:
             self._withdrawn(tuple(cancel.headers.get_all("Reason")), now, cancel)
@@ -299,10 +299,11 @@ class IncomingCall(RingingCall):
         self._reliable.stop()
         if self._queued_answer is not None:
             self._answers.append(self._queued_answer.token)
-        failure = self.ended_failure(termination)
-        for token in self._answers:
-            self.fail(token, failure)
-        self._answers.clear()
+        if self._answers:
+            failure = self.ended_failure(termination)
+            for token in self._answers:
+                self.fail(token, failure)
+            self._answers.clear()
 
     # Time.
 

@@ -87,7 +87,7 @@ class OutgoingCall(Call):
             self.auth = DigestClient(invite.credentials)
         self.local_description = invite.offer
         self.contact_params = invite.options.contact_params
-        self.requests_in.advertised(invite.options.headers)
+        self.advertised(invite.options.headers)
         self.local_description = self.given = invite.offer
         self._exchange = self._make_exchange(target)
         self.emit(
@@ -365,7 +365,8 @@ class OutgoingCall(Call):
 
     def on_end(self, termination: Termination, now: float) -> None:
         """The Invite will not see what it waits for."""
-        self._settle(self.ended_failure(termination))
+        if self._wait_for is not WaitFor.CREATED:
+            self._settle(self.ended_failure(termination))
 
     # What the application does.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from picosip_server.sip.address import Address
@@ -57,4 +56,10 @@ def _offer_answer_state(call: Call, leg: Leg | None) -> OfferAnswerState:
 
 def _untagged(address: Address) -> Address:
     """Whom it names: the tag names the dialog, and has a place of its own."""
-    return replace(address, params=address.params.without("tag"))
+    if not address.params.has("tag"):
+        return address
+    return Address(
+        display_name=address.display_name,
+        uri=address.uri,
+        params=address.params.without("tag"),
+    )

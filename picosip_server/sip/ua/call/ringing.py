@@ -93,7 +93,7 @@ class RingingCall(Call):
             return
         request = self._invite.request
         reliable = command.reliable or "100rel" in request.require
-        if reliable and "100rel" not in (*request.require, *request.supported):
+        if reliable and "100rel" not in request.require + request.supported:
             self.fail(
                 command.token,
                 invalid("reliable", "the far end does not support 100rel (RFC 3262)"),
@@ -108,7 +108,9 @@ class RingingCall(Call):
         if body is not None and not self._describe(command, body, reliable):
             return
         self.state = CallState.EARLY
-        self._send_progress(replace(command, reliable=reliable), now)
+        if reliable and not command.reliable:
+            command = replace(command, reliable=True)
+        self._send_progress(command, now)
         self.complete(command.token, self.snapshot())
 
     def _send_progress(self, command: commands.Progress, now: float) -> None:
@@ -144,7 +146,10 @@ class RingingCall(Call):
     def _continuing(self, command: Describing) -> Describing:
         """The command with its description as what follows the one sent before."""
         body = command.description
-        return command if body is None else replace(command, description=self.continued(body))
+        if body is None:
+            return command
+        continued = self.continued(body)
+        return command if continued is body else replace(command, description=continued)
 
     def _await_respond(self, command: commands.CallCommand) -> bool:
         """Whether the far end's offer in a PRACK is to be answered before this command."""
@@ -231,7 +236,7 @@ class RingingCall(Call):
         """A response that makes or keeps a dialog (12.1.1)."""
         request = self._invite.request
         self.contact_params = options.contact_params or self.contact_params
-        self.requests_in.advertised(options.headers)
+        self.advertised(options.headers)
         own = [("Record-Route", each) for each in request.headers.get_all("Record-Route")]
         own.append(("Contact", self.contact(self._invite.hop)))
         return response_to(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import ParseError, RemoteProtocolError
 from picosip_server.sip.grammar import number

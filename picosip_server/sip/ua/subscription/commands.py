@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
 from picosip_server.sip.ua.commands import Body, Command, Credentials, Options
 from picosip_server.sip.ua.subscription.header import SubscriptionState

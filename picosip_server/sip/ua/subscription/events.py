@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
 from picosip_server.sip.ua.commands import Body
 from picosip_server.sip.ua.events import Event

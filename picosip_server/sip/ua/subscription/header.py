@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import Params, is_token, number
 from picosip_server.sip.message import Message

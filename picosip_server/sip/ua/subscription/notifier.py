@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
+from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.dialog import Dialog
