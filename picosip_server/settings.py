@@ -371,9 +371,12 @@ def load(flags: Mapping[str, object]) -> Settings:
     file = read_settings_file(Path(str(path)), known=known) if path else None
     given: dict[str, Any] = {**flags, "config": file}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         faults = error.errors(include_url=False)
+    else:
+        _check_challenge(settings, flags, file)
+        return settings
     raise SettingsError(
         *(
             f"{_origin(str(fault['loc'][0]), flags, file)}{line}"
@@ -381,6 +384,27 @@ def load(flags: Mapping[str, object]) -> Settings:
             for line in _lines(str(fault["loc"][0]), fault["input"], fault.get("ctx", {}))
         )
     )
+
+
+def _check_challenge(
+    settings: Settings, flags: Mapping[str, object], file: SettingsFile | None
+) -> None:
+    """Who asks for challenges and names nobody who could answer them would be open to all."""
+    if settings.users is not None:
+        return
+    asked = [
+        name
+        for name in ("challenge", "challenge_listener")
+        if name in settings.model_fields_set and getattr(settings, name)
+    ]
+    if asked:
+        raise SettingsError(
+            *(
+                f"{_origin(name, flags, file)}: nobody is challenged without users: "
+                "give --users as well"
+                for name in asked
+            )
+        )
 
 
 def _origin(name: str, flags: Mapping[str, object], file: SettingsFile | None) -> str:

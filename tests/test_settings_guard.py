@@ -20,6 +20,13 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture
+def users(tmp_path: Path) -> str:
+    file = tmp_path / "users.toml"
+    file.write_text('[[users]]\nuser = "a"\nrealm = "r"\npassword = "p"\n')
+    return str(file)
+
+
 def test_the_defaults_are_those_of_the_engine() -> None:
     config = engine_config(load({}))
     plain = EngineConfig(listeners=(), node="n1n1")
@@ -29,10 +36,11 @@ def test_the_defaults_are_those_of_the_engine() -> None:
     assert config.max_transactions == plain.max_transactions == 500_000
 
 
-def test_what_the_guard_gets() -> None:
+def test_what_the_guard_gets(users: str) -> None:
     config = engine_config(
         load(
             {
+                "users": users,
                 "challenge": ("*", "BYE"),
                 "auth_failures": "3",
                 "auth_failure_window": "30",
@@ -88,11 +96,35 @@ def test_the_file_has_them_too(tmp_path: Path) -> None:
     assert guard.allow_agents == ("Acme 7",)
 
 
-def test_the_listeners_that_challenge_are_named_as_they_stand_in_sip() -> None:
+def test_the_listeners_that_challenge_are_named_as_they_stand_in_sip(users: str) -> None:
     sip = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:127.0.0.1:0")
-    for chosen, expected in (("udp", {0, 2}), ("TCP", {1})):
-        settings = load({"sip": sip, "challenge_listener": (f"{chosen}:127.0.0.1:0",)})
+    for transport, expected in (("udp", {0, 2}), ("TCP", {1})):
+        chosen = (f"{transport}:127.0.0.1:0",)
+        settings = load({"sip": sip, "users": users, "challenge_listener": chosen})
         assert engine_config(settings).challenge_listeners == expected
+
+
+def test_challenges_need_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, users: str) -> None:
+    """Whoever asks for them is not to believe that strangers are kept out."""
+    why = "nobody is challenged without users: give --users as well"
+    sip = ("udp:127.0.0.1:0",)
+    flags = {"sip": sip, "challenge": ("INVITE",), "challenge_listener": sip}
+    with pytest.raises(SettingsError) as caught:
+        load(flags)
+    assert caught.value.faults == (f"--challenge: {why}", f"--challenge-listener: {why}")
+    assert engine_config(load({**flags, "users": users})).challenge == ("INVITE",)
+    file = tmp_path / "picosip.toml"
+    file.write_text('challenge = ["INVITE"]\n')
+    with pytest.raises(SettingsError) as caught:
+        load({"config": str(file)})
+    assert caught.value.faults == (f"{file}: challenge =: {why}",)
+    # None at all may be asked for.
+    file.write_text("challenge = []\n")
+    assert engine_config(load({"config": str(file)})).challenge == ()
+    monkeypatch.setenv("PICOSIP_CHALLENGE", "*")
+    with pytest.raises(SettingsError) as caught:
+        load({})
+    assert caught.value.faults == (f"PICOSIP_CHALLENGE: {why}",)
 
 
 @pytest.mark.parametrize(
