@@ -22,6 +22,7 @@ from picosip_server.engine.guard.door import Door
 from picosip_server.engine.guard.guard import Guard
 from picosip_server.engine.guard.overload import Pressure
 from picosip_server.engine.identity import RandomIdentity
+from picosip_server.engine.load.loads import Loads
 from picosip_server.engine.network import Network, Sender, Source, Ticket
 from picosip_server.engine.orders import Orders
 from picosip_server.engine.population import Population
@@ -107,6 +108,15 @@ class Core:
         )
 
         self._trunks = Trunks(self._population, self.context, config.trunk_interval)
+        self.loads = Loads(
+            self._population,
+            self._orders,
+            self.context,
+            identity,
+            worker=worker,
+            workers=workers,
+        )
+        self._reception.loads = self.loads
 
     # Time, messages and commands in.
 

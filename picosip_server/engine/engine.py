@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Hashable
 from threading import Barrier, Lock
@@ -15,6 +16,8 @@ from picosip_server.engine.core import Core
 from picosip_server.engine.gate import Gate
 from picosip_server.engine.guard.overload import Pressure
 from picosip_server.engine.identity import call_id_like, new_call_id, worker_for, worker_of
+from picosip_server.engine.load.figures import LoadFigures, total
+from picosip_server.engine.load.script import Load
 from picosip_server.engine.orders import Creation
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
@@ -195,6 +198,33 @@ class Engine:
         for worker in self._workers:
             worker.post(_with(worker, lambda core, now: core.abandon_all(now)))
 
+    def begin_load(self, load: Load, host: str, token: Hashable, over: Hashable) -> None:
+        """Begins a load, in equal parts on all workers.
+
+        Answered by ``Completed`` when it runs, or by ``Failed`` where it may not; when it has
+        ended, by another ``Completed``, with the token ``over`` and its ``LoadFigures``.
+        ``host`` stands in descriptions that it makes.
+        """
+        count = len(self._workers)
+        seed = load.seed or secrets.randbits(63)
+        beginning = _Beginning(count, token, lambda: self.stop_load(load.name, hang_up=True))
+        gathering = _Gathering(count, over)
+        for worker in self._workers:
+            worker.post(_load_on(worker, load, host, seed, beginning, gathering))
+
+    def stop_load(self, name: str, *, hang_up: bool) -> None:
+        """Has a load begin nothing more; with ``hang_up`` what lives is ended at once."""
+        for worker in self._workers:
+            worker.post(
+                _with(worker, lambda core, now: core.loads.stop(name, now, hang_up=hang_up))
+            )
+
+    def measure_load(self, name: str, token: Hashable) -> None:
+        """Answered by ``Completed`` with the ``LoadFigures`` of now."""
+        gathering = _Gathering(len(self._workers), token)
+        for worker in self._workers:
+            worker.post(_measure_on(worker, name, gathering))
+
     def stats(self) -> EngineStats:
         """Figures of now."""
         total = EngineStats.total([worker.core.stats() for worker in self._workers])
@@ -238,6 +268,78 @@ class _Countdown:
         with self._lock:
             self._missing -= 1
             return None if self._missing else self._answer
+
+
+class _Beginning:
+    """Whether a load may begin: all workers must find that it may."""
+
+    def __init__(self, workers: int, token: Hashable, stop: Callable[[], None]) -> None:
+        self._missing = workers
+        self._token = token
+        self._stop = stop
+        self._failure: Failure | None = None
+        self._lock = Lock()
+
+    def one_more(self, failure: Failure | None) -> Completed | Failed | None:
+        """One more worker knows; the last one gets the answer."""
+        with self._lock:
+            self._missing -= 1
+            self._failure = self._failure or failure
+            if self._missing:
+                return None
+            if self._failure is None:
+                return Completed(token=self._token, value=None)
+        # Where the others have begun.
+        self._stop()
+        return Failed(token=self._token, failure=self._failure)
+
+
+class _Gathering:
+    """The figures of a load that the workers have parts of."""
+
+    def __init__(self, workers: int, token: Hashable) -> None:
+        self._missing = workers
+        self._token = token
+        self._parts: list[LoadFigures] = []
+        self._lock = Lock()
+
+    def one_more(self, part: LoadFigures) -> Completed | None:
+        """One more worker has its part; the last one gets the answer."""
+        with self._lock:
+            self._missing -= 1
+            self._parts.append(part)
+            return None if self._missing else Completed(token=self._token, value=total(self._parts))
+
+
+def _load_on(
+    worker: Worker,
+    load: Load,
+    host: str,
+    seed: int,
+    beginning: _Beginning,
+    gathering: _Gathering,
+) -> Callable[[float], None]:
+    def begun(failure: Failure | None) -> None:
+        answer = beginning.one_more(failure)
+        if answer is not None:
+            worker.core.put(answer)
+
+    def ended(part: LoadFigures) -> None:
+        answer = gathering.one_more(part)
+        if answer is not None:
+            worker.core.put(answer)
+
+    return lambda now: worker.core.loads.start(load, host, seed, begun, ended, now)
+
+
+def _measure_on(worker: Worker, name: str, gathering: _Gathering) -> Callable[[float], None]:
+    def measure(now: float) -> None:
+        part = worker.core.loads.measure(name, now) or LoadFigures(stopping=True)
+        answer = gathering.one_more(part)
+        if answer is not None:
+            worker.core.put(answer)
+
+    return measure
 
 
 def _with(worker: Worker, work: Callable[[Core, float], None]) -> Callable[[float], None]:

@@ -15,6 +15,7 @@ from picosip_server.sip.ua.call.outgoing import OutgoingCall
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.failures import invalid, not_found
+from picosip_server.sip.ua.listener import Listener
 from picosip_server.sip.ua.outgoing_request import OutgoingRequestUser, options_request
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.pending import request_key
@@ -64,7 +65,7 @@ class Orders:
             else:
                 self._pass_on(command, now)
         except LocalProtocolError as error:
-            self._population.fail(command.token, invalid("options", str(error)))
+            self._population.fail(command.token, invalid("options", str(error)), now)
 
     def _pass_on(self, command: Command, now: float) -> None:
         population = self._population
@@ -113,7 +114,7 @@ class Orders:
     def _create(self, command: Creation, now: float, call_id: str) -> None:
         failure = self._admission.refuse_command(command)
         if failure is not None:
-            self._population.fail(command.token, failure)
+            self._population.fail(command.token, failure, now)
             return
         if isinstance(command, commands.Ping):
             command = options_request(command)
@@ -129,7 +130,7 @@ class Orders:
                 f"{target} says not where to send to: give a SIP URI, a route, a next hop, "
                 "or the server an outbound proxy"
             )
-            self._population.fail(command.token, invalid(field, detail))
+            self._population.fail(command.token, invalid(field, detail), now)
             return
         if isinstance(command, commands.Invite):
             self._call(command, now, call_id)
@@ -143,7 +144,10 @@ class Orders:
             request = OutgoingRequestUser(self._context, command, call_id=call_id)
             request.aor = command.from_address.uri.aor
             request.anonymous = wants_privacy(options.headers)
-            if command.method == "MESSAGE":
+            if _attach(request, command):
+                # A load has a rate of its own: none waits for the one before it.
+                self._population.run(request, request.start(now), now)
+            elif command.method == "MESSAGE":
                 self._messages.send(request, now)
             else:
                 self._population.run(request, request.start(now), now)
@@ -153,6 +157,7 @@ class Orders:
         call = OutgoingCall(name, self._context, invite, call_id=call_id, now=now)
         call.aor = invite.from_address.uri.aor
         call.anonymous = wants_privacy(invite.options.headers)
+        _attach(call, invite)
         self._population.calls[name] = call
         call.start(now)
         self._population.run(call, call.flush(), now)
@@ -168,6 +173,7 @@ class Orders:
             flow_call_ids=tuple(self._identity.call_id() for _ in edges[1:]),
         )
         self._population.registrations[name] = registration
+        _attach(registration, register)
         options = register.options
         egress = options.routes
         if not egress and self._context.outbound_proxy and options.next_hop is None:
@@ -195,6 +201,16 @@ class Orders:
         publication.aor = publish.from_address.uri.aor
         self._population.publications[name] = publication
         self._population.run(publication, publication.start(now), now)
+
+
+def _attach(user: TransactionUser, command: Creation) -> bool:
+    """Whether the one who made it wants to hear at once what comes of it."""
+    token = command.token
+    if not isinstance(token, Listener):
+        return False
+    token.user = user
+    user.listener = token
+    return True
 
 
 def _target(

@@ -30,8 +30,9 @@ from picosip_server.sip.ua.effects import (
     Transmit,
     Unbind,
 )
-from picosip_server.sip.ua.events import RegistrationChanged
+from picosip_server.sip.ua.events import Event, RegistrationChanged
 from picosip_server.sip.ua.keys import is_transaction
+from picosip_server.sip.ua.listener import Listener
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
 from picosip_server.sip.ua.publication import Publication
 from picosip_server.sip.ua.quote import key_of_quote
@@ -89,13 +90,24 @@ class Population:
             elif isinstance(effect, Bind):
                 self.routes[effect.key] = user
             elif isinstance(effect, Occurred):
-                self._occurred(effect)
+                listener = user.listener
+                if listener is None:
+                    self._learn(effect.event)
+                    self.outbox.append(effect)
+                else:
+                    self._hear(listener, effect, now)
             elif isinstance(effect, Unbind):
                 if self.routes.get(effect.key) is user:
                     del self.routes[effect.key]
             elif isinstance(effect, Locate):
                 effects += self._locate(user, effect, now)
-            elif isinstance(effect, (Completed, Failed, Traced)):
+            elif isinstance(effect, (Completed, Failed)):
+                listener = user.listener
+                if listener is None:
+                    self.outbox.append(effect)
+                else:
+                    self._hear(listener, effect, now)
+            elif isinstance(effect, Traced):
                 self.outbox.append(effect)
             elif isinstance(effect, Displace):
                 displaced = self.calls.get(effect.call)
@@ -123,9 +135,13 @@ class Population:
         """Sends a response that no user stands behind."""
         self._transmit(None, Transmit(hop, response.encode(), response), now)
 
-    def fail(self, token: Hashable, failure: Failure) -> None:
+    def fail(self, token: Hashable, failure: Failure, now: float = 0.0) -> None:
         """A command came to nothing before it reached a user."""
-        self.outbox.append(Failed(token=token, failure=failure))
+        failed = Failed(token=token, failure=failure)
+        if isinstance(token, Listener):
+            token.heard(failed, now)
+        else:
+            self.outbox.append(failed)
 
     def trace(
         self,
@@ -142,8 +158,15 @@ class Population:
             resource = user.name if user is not None else ""
             self.outbox.append(tracing.received(message, data, source, resource, now, again=again))
 
-    def _occurred(self, output: Occurred) -> None:
-        event = output.event
+    def _hear(self, listener: Listener, output: Occurred | Completed | Failed, now: float) -> None:
+        """What a load hears in the place of the application, or besides it."""
+        if isinstance(output, Occurred):
+            self._learn(output.event)
+            if listener.publishes:
+                self.outbox.append(output)
+        listener.heard(output, now)
+
+    def _learn(self, event: Event) -> None:
         if isinstance(event, RegistrationChanged):
             registration = event.registration
             aor = registration.aor.uri.aor
@@ -153,7 +176,6 @@ class Population:
                 self._accounts.learn(aor, registration)
         elif isinstance(event, (SubscriptionChanged, NotificationReceived)):
             self._note(event.subscription)
-        self.outbox.append(output)
 
     def _note(self, subscription: SubscriptionSnapshot) -> None:
         if subscription.state is SubscriptionState.TERMINATED:
@@ -231,16 +253,22 @@ class Population:
     def _transmit(self, user: TransactionUser | None, effect: Transmit, now: float) -> list[Effect]:
         counters = self.counters
         counters["messages_sent"] += 1
+        listener = user.listener if user is not None else None
         if effect.retransmission:
             counters["retransmissions_sent"] += 1
+            if listener is not None:
+                listener.sent_again()
         if isinstance(effect.message, Response):
             counters[_SENT[effect.message.status // 100]] += 1
         if self.tracing:
             resource = user.name if user is not None else ""
             self.outbox.append(tracing.sent(effect, resource, now))
         sender = None if user is None else Sender(user, effect, self._worker)
+        hop = effect.hop
         try:
-            self._network.send(effect.hop, effect.data, sender)
+            if listener is not None and not listener.may_send(hop.host, hop.port):
+                raise Unreachable(f"{hop.host} is no target that a load may have")
+            self._network.send(hop, effect.data, sender)
         except Unreachable as error:
             counters["transport_failures"] += 1
             if user is not None:

@@ -16,6 +16,7 @@ from picosip_server.engine.intake import (
     stateless_response,
     way_back,
 )
+from picosip_server.engine.load.loads import Loads
 from picosip_server.engine.network import Source
 from picosip_server.engine.population import Population
 from picosip_server.sip.errors import ParseError, RemoteProtocolError
@@ -68,6 +69,8 @@ class Reception:
         self._complaints = complaints
         self._secret = admission.secret
         self.audience: Audience = Nobody()
+        self.loads: Loads | None = None
+        """Those that may answer calls before an application hears of them."""
 
     def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
         """A datagram, or one frame of a stream."""
@@ -140,6 +143,8 @@ class Reception:
             again = method != "ACK"
             if again:
                 population.counters["retransmissions_received"] += 1
+                if user.listener is not None:
+                    user.listener.received_again()
             population.trace(request, data, source, user, now, again=again)
             population.run(user, user.receive_again(key, request, now), now)
         elif method == "CANCEL":
@@ -237,6 +242,8 @@ class Reception:
                 replaces=replaces.name if replaces is not None else "",
             )
             user.aor = aor
+            if self.loads is not None:
+                self.loads.take(user, request.uri.user or "", now)
             self._population.calls[name] = user
             user.start(now)
             effects = user.flush()

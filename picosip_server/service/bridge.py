@@ -10,10 +10,12 @@ import asyncio
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 
 import structlog
 
+from picosip_server.engine.load.figures import LoadFigures
+from picosip_server.engine.load.script import Load
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.service import errors
 from picosip_server.service.convert.commands import MakeCommand
@@ -115,6 +117,37 @@ class Bridge:
         value, revision = await self._awaited(self.submit_snapshot)
         assert isinstance(value, Snapshot)
         return value, revision
+
+    async def begin_load(self, load: Load, host: str) -> Awaitable[LoadFigures]:
+        """Begins a load, and gives what waits for its end. Raises ApiError where it may not."""
+        ending: asyncio.Future[LoadFigures] = self._loop.create_future()
+
+        def ended(value: object) -> None:
+            if ending.done():
+                return
+            if isinstance(value, LoadFigures):
+                ending.set_result(value)
+            else:
+                assert isinstance(value, Failure)
+                ending.set_exception(errors.from_failure(value))
+
+        over = self._ask(ended)
+        try:
+            await self._awaited(
+                lambda answered: self.engine.begin_load(load, host, self._ask(answered), over)
+            )
+        except errors.ApiError:
+            self._pending.pop(over, None)
+            raise
+        return ending
+
+    async def measure_load(self, name: str) -> LoadFigures:
+        """The figures of a load as of now."""
+        value, _ = await self._awaited(
+            lambda answered: self.engine.measure_load(name, self._ask(answered))
+        )
+        assert isinstance(value, LoadFigures)
+        return value
 
     async def end_all_calls(self) -> None:
         """Ends all calls and registrations and returns when none is left."""

@@ -10,6 +10,7 @@ import structlog
 from picosip_server.engine.stats import EngineStats
 from picosip_server.service import errors
 from picosip_server.service.backend import Backend
+from picosip_server.service.loads import Loads
 from picosip_server.service.trace import Tracer
 
 _log = structlog.get_logger(__name__)
@@ -24,10 +25,15 @@ class Drain:
     """Begins once, by RPC or by signal, and then runs to its end."""
 
     def __init__(
-        self, backend: Backend, tracer: Tracer, not_serving: Callable[[], Awaitable[None]]
+        self,
+        backend: Backend,
+        tracer: Tracer,
+        loads: Loads,
+        not_serving: Callable[[], Awaitable[None]],
     ) -> None:
         self._backend = backend
         self._tracer = tracer
+        self._loads = loads
         self._not_serving = not_serving
         self._deadline = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -46,6 +52,7 @@ class Drain:
         if self._task is None:
             self._deadline = deadline
             self._backend.bridge.engine.refuse_new_work()
+            self._loads.drain()
             self._backend.log.append_draining(deadline)
             self._backend.log.wake()
             self._task = asyncio.create_task(self._run(), name="drain")

@@ -106,6 +106,11 @@ _BY_KIND: dict[FailureKind, tuple[Code, str, pb.SipFailure.Source.ValueType]] = 
         "LIMIT_REACHED",
         pb.SipFailure.SOURCE_LOCAL,
     ),
+    FailureKind.FORBIDDEN: (
+        Code.PERMISSION_DENIED,
+        "TARGET_NOT_ALLOWED",
+        pb.SipFailure.SOURCE_UNSPECIFIED,
+    ),
     FailureKind.ENDED: (Code.ABORTED, "CALL_ENDED", pb.SipFailure.SOURCE_UNSPECIFIED),
     FailureKind.REFUSED: (
         Code.FAILED_PRECONDITION,
@@ -149,6 +154,24 @@ class ApiError(Exception):
         self.message = values.clean(message)[:_TEXT_LIMIT]
         self.metadata = dict(metadata or {})
         self.details = tuple(details)
+
+    def within(self, path: str) -> ApiError:
+        """The same for a request that is a field of another one."""
+        details = []
+        for detail in self.details:
+            if isinstance(detail, error_details_pb2.BadRequest):
+                moved = error_details_pb2.BadRequest()
+                moved.CopyFrom(detail)
+                for violation in moved.field_violations:
+                    violation.field = f"{path}.{violation.field}"
+                detail = moved
+            details.append(detail)
+        metadata = dict(self.metadata)
+        message = self.message
+        if "field" in metadata:
+            metadata["field"] = f"{path}.{metadata['field']}"
+            message = f"{path}.{message}"
+        return ApiError(self.code, self.reason, message, metadata=metadata, details=details)
 
     def status(self) -> status_pb2.Status:
         """The rich status that travels in the trailers."""

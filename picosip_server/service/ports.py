@@ -7,6 +7,7 @@ from typing import Protocol
 
 from picosip_server.engine.audience import Audience
 from picosip_server.engine.config import ListenerSpec
+from picosip_server.engine.load.script import Load
 from picosip_server.engine.stats import EngineStats
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.outputs import Output
@@ -47,6 +48,16 @@ class EnginePort(Protocol):
 
     def abandon_all(self) -> None:
         """Ends what ``end_all_calls`` still waits for, without the far ends."""
+
+    def begin_load(self, load: Load, host: str, token: Hashable, over: Hashable) -> None:
+        """Begins a load; Completed with None when it runs, or Failed. When it has ended, there
+        is another Completed with the token ``over`` and its ``LoadFigures``."""
+
+    def stop_load(self, name: str, *, hang_up: bool) -> None:
+        """Has a load begin nothing more, or also end what lives."""
+
+    def measure_load(self, name: str, token: Hashable) -> None:
+        """Asks for the ``LoadFigures`` of now, which come as the value of a Completed."""
 
     def stats(self) -> EngineStats:
         """Figures of this moment."""

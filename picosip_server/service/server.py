@@ -22,6 +22,8 @@ from picosip.v1 import (
     call_service_pb2 as call_pb,
     call_service_pb2_grpc as call_grpc,
     event_service_pb2 as event_pb,
+    load_service_pb2 as load_pb,
+    load_service_pb2_grpc as load_grpc,
     registration_service_pb2 as registration_pb,
     registration_service_pb2_grpc as registration_grpc,
     request_service_pb2 as request_pb,
@@ -32,6 +34,7 @@ from picosip.v1 import (
 from picosip_server.addresses import HostPort
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.engine import Engine
+from picosip_server.engine.load.targets import Targets
 from picosip_server.ready_file import remove_ready_file, write_ready_file
 from picosip_server.service import listening
 from picosip_server.service.admin import AdminService
@@ -44,6 +47,7 @@ from picosip_server.service.event_log import EventLog
 from picosip_server.service.events import EventService
 from picosip_server.service.idempotency import Idempotency
 from picosip_server.service.interceptors import Observer
+from picosip_server.service.loads import Loads, LoadService
 from picosip_server.service.metrics import Metrics
 from picosip_server.service.ports import EnginePort, Sink
 from picosip_server.service.registrations import RegistrationService
@@ -73,6 +77,7 @@ SERVICES = (
     request_pb.DESCRIPTOR.services_by_name["RequestService"].full_name,
     subscription_pb.DESCRIPTOR.services_by_name["SubscriptionService"].full_name,
     event_pb.DESCRIPTOR.services_by_name["EventService"].full_name,
+    load_pb.DESCRIPTOR.services_by_name["LoadService"].full_name,
     admin_pb.DESCRIPTOR.services_by_name["AdminService"].full_name,
 )
 
@@ -187,7 +192,8 @@ class Server:
 
     def _add_services(self, backend: Backend) -> None:
         server = self._grpc
-        self._drain = Drain(backend, self._tracer, self._health.enter_graceful_shutdown)
+        loads = Loads(backend, Targets(), self._settings.node)
+        self._drain = Drain(backend, self._tracer, loads, self._health.enter_graceful_shutdown)
         admin = AdminService(backend, self._drain, self._tracer, self._settings.drain_timeout)
         call_grpc.add_CallServiceServicer_to_server(CallService(backend), server)
         registration_grpc.add_RegistrationServiceServicer_to_server(
@@ -197,6 +203,7 @@ class Server:
         subscription_grpc.add_SubscriptionServiceServicer_to_server(
             SubscriptionService(backend), server
         )
+        load_grpc.add_LoadServiceServicer_to_server(LoadService(backend, loads), server)
         admin_grpc.add_AdminServiceServicer_to_server(admin, server)
         server.add_generic_rpc_handlers((EventService(backend).handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

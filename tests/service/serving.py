@@ -15,6 +15,7 @@ from picosip.v1 import (
     call_service_pb2_grpc as call_grpc,
     event_service_pb2 as event_pb,
     event_service_pb2_grpc as event_grpc,
+    load_service_pb2_grpc as load_grpc,
     registration_service_pb2_grpc as registration_grpc,
     request_service_pb2_grpc as request_grpc,
     subscription_service_pb2_grpc as subscription_grpc,
@@ -48,6 +49,7 @@ class Client:
         self.requests = request_grpc.RequestServiceStub(self.channel)
         self.subscriptions = subscription_grpc.SubscriptionServiceStub(self.channel)
         self.events = event_grpc.EventServiceStub(self.channel)
+        self.loads = load_grpc.LoadServiceStub(self.channel)
         self.admin = admin_grpc.AdminServiceStub(self.channel)
 
     @asynccontextmanager

@@ -105,7 +105,7 @@ async def test_reflection_knows_all_services(client: Client) -> None:
     assert set(SERVICES) == {
         *("picosip.v1.CallService", "picosip.v1.RegistrationService"),
         *("picosip.v1.RequestService", "picosip.v1.SubscriptionService"),
-        *("picosip.v1.EventService", "picosip.v1.AdminService"),
+        *("picosip.v1.EventService", "picosip.v1.LoadService", "picosip.v1.AdminService"),
     }
 
 

@@ -152,7 +152,10 @@ class Exchange:
 
     @property
     def _insists(self) -> bool:
-        """What belongs to a dialog has no other place to go, and OPTIONS asks how it is."""
+        """What belongs to a dialog has no other place to go, OPTIONS asks how it is, and a load
+        is to find out."""
+        if self.user.listener is not None:
+            return True
         return self.draft.method == "OPTIONS" or Address.parse(self.draft.to).tag != ""
 
     def not_located(self, detail: str, now: float) -> None:

@@ -29,6 +29,8 @@ class FailureKind(enum.Enum):
     """This server takes no new work: it drains."""
     EXHAUSTED = "exhausted"
     """A limit of this server is reached."""
+    FORBIDDEN = "forbidden"
+    """The settings of this server do not allow it."""
     ENDED = "ended"
     """The call ended before the command was done, with ``status`` where there was one."""
 

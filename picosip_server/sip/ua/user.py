@@ -19,6 +19,7 @@ from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Bind, Displace, Effect, Locate, Transmit, Unbind
 from picosip_server.sip.ua.keys import merge_key, server_key
+from picosip_server.sip.ua.listener import Listener
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, FailureKind, Occurred
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class TransactionUser:
         "context",
         "flow",
         "labels",
+        "listener",
         "name",
         "over",
         "scheduled",
@@ -93,6 +95,8 @@ class TransactionUser:
         """Its contact must not show who it is (RFC 3323)."""
         self.over = False
         """Nothing is left for the application; transactions may still linger."""
+        self.listener: Listener | None = None
+        """Who hears what comes of it in the place of the application; None: nobody."""
         self.scheduled: float | None = None
         """The engine's note: the deadline of this user's entry among its timers."""
         self._out: list[Effect] = []

@@ -61,7 +61,7 @@ class IncomingCall(RingingCall):
         expires = self._invite.request.expires
         if expires is not None:
             self.alarm("expires", now + expires)
-        if self.context.hears(self.name, self.labels):
+        if self.listener is not None or self.context.hears(self.name, self.labels):
             self.alarm("answer", self._answer_by)
         else:
             self.alarm("attach", now + self.context.attach_wait)

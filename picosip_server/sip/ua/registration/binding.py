@@ -116,7 +116,9 @@ class Binding:
         Raises:
             LocalProtocolError: a preloaded route cannot be parsed.
         """
-        turn = self._owner.context.pacing.turn(now)
+        # A load has a rate of its own.
+        loaded = self._owner.listener is not None
+        turn = now if loaded else self._owner.context.pacing.turn(now)
         if turn > now:
             self._alarm("turn", turn)
         else:
