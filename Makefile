@@ -5,6 +5,8 @@ PYTEST_ARGS ?=
 IMAGE ?= localhost/picosip:dev
 FUZZ_TIME ?= 60
 FUZZ_MESSAGES ?= 1000000
+# More arguments for the benchmarks, such as BENCH_ARGS='--quick --only picosip'.
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +24,8 @@ protoc = mkdir -p $(1) && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_t
 	--mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check proto peers fuzz fuzz-server image image-test clean
+.PHONY: help setup demo run test check proto peers fuzz fuzz-server bench bench-smoke \
+	bench-peers image image-test clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,7 +54,7 @@ test: $(STAMP) ## all tests, with the branch coverage of sip and sdp (part of th
 check: $(STAMP) build/googleapis/google/rpc/status.proto ## formatting, linters, types, import contracts, API definitions, stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy picosip_server clients/python/picosip $(wildcard $(EXAMPLES)) scripts
+	$(BIN)/mypy picosip_server clients/python/picosip $(wildcard $(EXAMPLES)) scripts benchmarks
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code proto
@@ -83,6 +86,22 @@ fuzz: $(STAMP) ## look for inputs that break the parsers and the user agent (FUZ
 
 fuzz-server: $(STAMP) ## mutated messages at a running server, calls meanwhile (FUZZ_MESSAGES=number)
 	@$(BIN)/python -m tests.fuzz --server $(FUZZ_MESSAGES)
+
+BENCH_PEERS := build/bench-peers
+
+# In an environment of their own: they are measured, nothing here is made with them.
+bench-peers: $(BENCH_PEERS)/.done
+
+$(BENCH_PEERS)/.done: benchmarks/peers.txt
+	@$(PYTHON) -m venv --clear $(BENCH_PEERS)
+	@$(BENCH_PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: $(STAMP) $(BENCH_PEERS)/.done ## picoSIP and its peers measured side by side (BENCH_ARGS='--help')
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-smoke: $(STAMP) $(BENCH_PEERS)/.done ## every contender of the benchmark completes some calls
+	@$(BIN)/python -m benchmarks smoke
 
 image: $(STAMP) ## build the container image
 	@scripts/container.sh build $(IMAGE)

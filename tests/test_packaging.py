@@ -129,6 +129,8 @@ def test_make_lists_its_targets() -> None:
         "peers",
         "fuzz",
         "fuzz-server",
+        "bench",
+        "bench-smoke",
         "image",
         "image-test",
         "clean",
@@ -136,11 +138,17 @@ def test_make_lists_its_targets() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "run", "test", "check", "proto", "peers", "image", "image-test"]
+    "target", ["demo", "run", "test", "check", "proto", "peers", "bench", "image", "image-test"]
 )
 def test_every_target_sets_up_first(target: str, tmp_path: Path) -> None:
     """Where there is no .venv, the first command of each makes it."""
-    for name in ("Makefile", "pyproject.toml", "clients/python/pyproject.toml"):
+    copied = (
+        "Makefile",
+        "pyproject.toml",
+        "clients/python/pyproject.toml",
+        "benchmarks/peers.txt",
+    )
+    for name in copied:
         copy = tmp_path / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes((ROOT / name).read_bytes())

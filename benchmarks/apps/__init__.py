@@ -1,0 +1,1 @@
+"""Applications that drive the contenders, each a process of its own."""

@@ -1,0 +1,123 @@
+"""Places calls as it is told and hangs up what was answered. By Events and unary RPCs.
+
+python -m benchmarks.apps.picosip_uac TARGET
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from typing import Any
+
+import uvloop
+
+import picosip
+from benchmarks.apps.pace import Tally, jobs, paced, say
+from picosip.v1 import sdp_pb2
+
+OFFER = sdp_pb2.SessionDescription(
+    raw=b"v=0\r\no=alice 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    b"m=audio 49170 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+)
+
+
+class Caller:
+    """The calls of one job."""
+
+    def __init__(
+        self, client: picosip.aio.Client, job: dict[str, Any], tasks: asyncio.TaskGroup
+    ) -> None:
+        self._client = client
+        self._uri: str = job["uri"]
+        self._calls: int = job["calls"]
+        self._rate: float = job["rate"]
+        self._hold: float = job["hold"]
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self.tally = Tally()
+
+    def begin(self, number: int) -> None:
+        """Places a call."""
+        self._tasks.create_task(self._invite(number, time.monotonic()))
+
+    async def _invite(self, number: int, now: float) -> None:
+        try:
+            call = await self._client.invite("sip:alice@127.0.0.1", self._uri, OFFER)
+        except picosip.PicosipError as error:
+            self._fail(f"not placed: {number}", error)
+        else:
+            self.tally.began[call.name] = now
+
+    def _begin_hang_up(self, name: str) -> None:
+        self._tasks.create_task(self._hang_up(name))
+
+    async def _hang_up(self, name: str) -> None:
+        try:
+            await self._client.hangup(name)
+        except picosip.NotFound:
+            # It has ended already, and its CallEnded says how.
+            return
+        except picosip.PicosipError as error:
+            self._fail(name, error)
+
+    def take(self, event: picosip.Event) -> None:
+        """Follows a call of this job."""
+        kind, name = event.WhichOneof("kind"), event.resource
+        if kind == "call_answered":
+            self.tally.answered[name] = time.monotonic()
+        elif kind == "call_confirmed" and self._hold:
+            self._loop.call_later(self._hold, self._begin_hang_up, name)
+        elif kind == "call_confirmed":
+            self._begin_hang_up(name)
+        elif kind == "call_ended":
+            cause = event.call_ended.termination.cause
+            if cause == picosip.Termination.CAUSE_LOCAL_HANGUP:
+                self.tally.ended.add(name)
+                self._look()
+            else:
+                self._fail(name, picosip.Termination.Cause.Name(cause))
+
+    def _fail(self, name: str, why: object) -> None:
+        self.tally.fail(name, why)
+        self._look()
+
+    def _look(self) -> None:
+        if self.tally.over >= self._calls:
+            self._over.set()
+
+    async def run(self) -> None:
+        """All of them."""
+        start = time.monotonic()
+        await paced(self._calls, self._rate, self.begin)
+        await self._over.wait()
+        say(self.tally.report(start))
+
+
+async def main(target: str) -> None:
+    """Runs until its input ends."""
+    callers: list[Caller] = []
+
+    async def follow(events: picosip.aio.Events) -> None:
+        async for event in events:
+            callers[-1].take(event)
+
+    async with (
+        picosip.aio.Client(target) as client,
+        client.events(resources=["calls/"]) as events,
+        asyncio.TaskGroup() as tasks,
+    ):
+        following = tasks.create_task(follow(events))
+        say({"ready": True})
+        async for job in jobs():
+            callers[:] = [Caller(client, job, tasks)]
+            await callers[0].run()
+        following.cancel()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target")
+    uvloop.run(main(parser.parse_args().target))

@@ -1,0 +1,19 @@
+"""Who takes part. A new contender is a class of these modules, named in ``ALL``."""
+
+from benchmarks.contenders.baresip import BaresipUac
+from benchmarks.contenders.base import Contender, Role
+from benchmarks.contenders.picosip import UnaryUac, UnaryUas
+from benchmarks.contenders.pypi import AiosipuaUas, SippyUas
+from benchmarks.contenders.sipp import SippUac, SippUas
+
+__all__ = ["ALL", "Contender", "Role"]
+
+ALL: tuple[Contender, ...] = (
+    UnaryUas(),
+    AiosipuaUas(),
+    SippyUas(),
+    SippUas(),
+    UnaryUac(),
+    BaresipUac(),
+    SippUac(),
+)

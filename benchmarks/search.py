@@ -1,0 +1,40 @@
+"""The search for the highest rate that goes well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+GROWTH = 1.6
+
+
+def highest(
+    goes_well: Callable[[int], bool],
+    first: int,
+    *,
+    precision: float = 0.05,
+    floor: int = 5,
+    ceiling: int = 20_000,
+) -> int:
+    """The highest rate at which ``goes_well`` was true; 0 if not even ``floor`` went well.
+
+    From ``first`` it rises, or falls, by a factor of 1.6 until one rate has gone well and
+    one has not, and halves (geometrically) what is between them until that is ``precision``.
+    """
+    good, bad = 0, 0
+    rate = max(floor, min(first, ceiling))
+    while True:
+        if goes_well(rate):
+            good = rate
+        else:
+            bad = rate
+        if good == ceiling or bad == floor:
+            return good
+        if not bad:
+            rate = min(ceiling, math.ceil(good * GROWTH))
+        elif not good:
+            rate = max(floor, math.floor(bad / GROWTH))
+        else:
+            rate = round(math.sqrt(good * bad))
+            if bad / good <= 1 + precision or rate in (good, bad):
+                return good
