@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import structlog
 import typer
 
-from picosip_server import cli_guard as guard, cli_names as names, logs
+from picosip_server import cli_guard as guard, cli_loads as loads, cli_names as names, logs
 from picosip_server.cli_health import health
 from picosip_server.cli_load.app import app as load_app
 from picosip_server.cli_option import option as _option
@@ -313,6 +313,14 @@ def serve(
             _LIMITS,
         ),
     ] = None,
+    load_target: loads.LoadTarget = None,
+    max_loads: loads.MaxLoads = None,
+    auto_answer: loads.AutoAnswer = None,
+    auto_answer_user: loads.AutoAnswerUser = None,
+    auto_answer_status: loads.AutoAnswerStatus = None,
+    auto_answer_ringing: loads.AutoAnswerRinging = None,
+    auto_answer_delay: loads.AutoAnswerDelay = None,
+    auto_answer_hold: loads.AutoAnswerHold = None,
     dns_server: names.DnsServer = None,
     dns_timeout: names.DnsTimeout = None,
     sip_t1: names.SipT1 = None,

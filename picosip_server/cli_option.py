@@ -23,3 +23,8 @@ def option(name: str, metavar: str, text: str, panel: str, default: str = "") ->
         rich_help_panel=panel,
         show_default=False,
     )
+
+
+def switch(name: str, text: str, panel: str) -> Any:
+    """An option of ``serve`` without a value."""
+    return typer.Option(flag(name), help=text, rich_help_panel=panel, show_default=False)

@@ -31,11 +31,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from picosip_server import settings_guard as guard, settings_names as names
+from picosip_server import settings_guard as guard, settings_load as loads, settings_names as names
 from picosip_server.addresses import HostPort, is_ip, parse_host_port, unix_path
 from picosip_server.engine.config import EngineConfig, ListenerSpec, TlsFiles
 from picosip_server.settings_file import SettingsError, SettingsFile, read_settings_file
 from picosip_server.settings_guard import GuardSettings
+from picosip_server.settings_load import LoadSettings
 from picosip_server.settings_names import NameSettings
 from picosip_server.settings_types import REPEATED, SECONDS, Seconds
 from picosip_server.sip.errors import ParseError
@@ -54,6 +55,8 @@ _PATH = "the path of a file"
 _EXPECTED = {
     **guard.EXPECTED,
     **names.EXPECTED,
+    **loads.EXPECTED,
+    "max_loads": "a whole number, 0 or more",
     "challenge_listener": "one of the addresses of --sip, as it stands there",
     "grpc": "ADDR:PORT or unix:PATH, such as 127.0.0.1:50051",
     "sip": "TRANSPORT:ADDR:PORT, such as udp:0.0.0.0:5060 or tcp:[::]:5060",
@@ -197,7 +200,7 @@ EventPackage = Annotated[str, AfterValidator(_event_package)]
 Readable = Annotated[Path, AfterValidator(_readable)]
 
 
-class Settings(NameSettings, GuardSettings):
+class Settings(NameSettings, GuardSettings, LoadSettings):
     """All settings, checked; made by ``load``. Times are seconds."""
 
     model_config = SettingsConfigDict(

@@ -11,19 +11,22 @@ import grpc
 import structlog
 
 from picosip.v1 import load_service_pb2 as pb, load_service_pb2_grpc as pb_grpc
-from picosip_server.engine.load.targets import Targets
+from picosip_server.engine.load.figures import LoadFigures, total
+from picosip_server.engine.load.script import Load
 from picosip_server.service import errors
 from picosip_server.service.backend import Backend
 from picosip_server.service.convert import loads as convert
 from picosip_server.service.idempotency import Outcome
 from picosip_server.service.running_load import RunningLoad
 from picosip_server.service.validate import Check
+from picosip_server.settings_load import LoadSettings, auto_answer, load_targets
 from picosip_server.sip.ua.failures import not_found
 
 _log = structlog.get_logger(__name__)
 
-MOST = 16
-"""Loads at once."""
+_OWN = "loads/auto-answer"
+"""The one of --auto-answer."""
+_USUAL_INTERVAL = 1.0
 _MOST_KEPT = 32
 """Reports of loads that ended."""
 
@@ -33,12 +36,17 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Loads:
     """The loads of a server: those that run, and the last ones that ended."""
 
-    def __init__(self, backend: Backend, targets: Targets, node: str) -> None:
+    def __init__(self, backend: Backend, settings: LoadSettings, node: str) -> None:
         self._backend = backend
-        self._targets = targets
+        self._targets = load_targets(settings)
+        self._most = settings.max_loads
         self._node = node
+        self._own = auto_answer(settings)
+        """The answers that the server gives by itself."""
         self._loads: dict[str, RunningLoad] = {}
         self._draining = False
+        self._past = LoadFigures()
+        """Of loads that are forgotten."""
 
     async def begin(self, request: pb.LoadServiceRunRequest) -> RunningLoad:
         """Begins a load. Raises ApiError where it is not as it must be, or may not be."""
@@ -53,8 +61,18 @@ class Loads:
         )
         if self._draining:
             raise errors.draining()
-        if len(self.running) >= MOST:
-            raise errors.exhausted(f"{MOST} loads run already: stop one", "loads")
+        if len([each for each in self.running if each.name != _OWN]) >= self._most:
+            detail = f"no more than {self._most} loads run at once (--max-loads)"
+            raise errors.exhausted(detail, "loads")
+        return await self._begin(load, interval)
+
+    async def answer(self) -> None:
+        """Begins to answer calls, where the settings say so."""
+        if self._own is not None:
+            load = Load(name=_OWN, script=self._own, targets=self._targets)
+            await self._begin(load, _USUAL_INTERVAL)
+
+    async def _begin(self, load: Load, interval: float) -> RunningLoad:
         running = RunningLoad(
             load,
             self._backend.bridge,
@@ -69,7 +87,8 @@ class Loads:
         except errors.ApiError:
             del self._loads[load.name]
             raise
-        _log.info("load began", load=load.name, script=request.WhichOneof("script"))
+        script = type(load.script).__name__.removesuffix("Script").lower()
+        _log.info("load began", load=load.name, script=script)
         return running
 
     @property
@@ -82,6 +101,10 @@ class Loads:
         """Those too that ended lately."""
         return [*self._loads.values()]
 
+    def totals(self) -> LoadFigures:
+        """The counts of all loads since the start, as last measured; any thread may ask."""
+        return total([self._past, *(each.figures.counts() for each in self.all)])
+
     def get(self, name: str) -> RunningLoad | None:
         """A load by its name."""
         return self._loads.get(name)
@@ -89,7 +112,7 @@ class Loads:
     def _forget(self) -> None:
         ended = [name for name, load in self._loads.items() if load.ended]
         for name in ended[: max(0, len(ended) - _MOST_KEPT)]:
-            del self._loads[name]
+            self._past = total([self._past, self._loads.pop(name).figures.counts()])
 
     def drain(self) -> None:
         """Begins nothing more, in no load."""
@@ -184,4 +207,4 @@ class LoadService(pb_grpc.LoadServiceServicer):
         self, request: pb.LoadServiceListRequest, context: object
     ) -> pb.LoadServiceListResponse:
         """How all loads stand."""
-        return pb.LoadServiceListResponse(reports=[each.now() for each in self._loads.all])
+        return pb.LoadServiceListResponse(reports=[await each.now() for each in self._loads.all])

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from picosip_server.engine.load.figures import LoadFigures
 from picosip_server.engine.stats import EngineStats
 from picosip_server.sip.ua.snapshots import CallState
 
@@ -83,9 +84,10 @@ class Metrics:
         event_streams: Callable[[], int],
         event_lag: Callable[[], float],
         events: Callable[[], int],
+        loads: Callable[[], LoadFigures] = LoadFigures,
     ) -> None:
         """Has these read whenever somebody asks for the metrics, in another thread."""
-        self.registry.register(_Figures(stats, event_streams, event_lag, events))
+        self.registry.register(_Figures(stats, event_streams, event_lag, events, loads))
 
     def serve(self, host: str, port: int) -> int:
         """Exposes them over HTTP; gives the port really bound. Raises OSError."""
@@ -108,8 +110,10 @@ class _Figures(Collector):
         event_streams: Callable[[], int],
         event_lag: Callable[[], float],
         events: Callable[[], int],
+        loads: Callable[[], LoadFigures],
     ) -> None:
         self._stats = stats
+        self._loads = loads
         self._event_streams = event_streams
         self._event_lag = event_lag
         self._events = events
@@ -150,6 +154,14 @@ class _Figures(Collector):
         yield CounterMetricFamily(
             "picosip_events", "Events in the log since the start.", value=self._events()
         )
+        loads = self._loads()
+        yield GaugeMetricFamily("picosip_load_active", "What loads keep alive.", value=loads.active)
+        for name, text, value in (
+            ("started", "Calls, registrations and messages of loads that began.", loads.started),
+            ("succeeded", "Those that ended as was wanted.", loads.succeeded),
+            ("failed", "Those that did not.", loads.failed),
+        ):
+            yield CounterMetricFamily(f"picosip_load_{name}", text, value=value)
         yield from _counters({**_ALWAYS, **stats.counters})
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from picosip.v1 import load_service_pb2 as pb
-from picosip_server.engine.load.figures import LoadFigures
+from picosip_server.engine.load.figures import LoadFigures, Samples, add
 from picosip_server.engine.load.script import Load
 from picosip_server.service.bridge import Bridge
 from picosip_server.service.clock import Clock
@@ -30,6 +30,10 @@ class RunningLoad:
         self._end: float | None = None
         self._figures = LoadFigures()
         self._histograms = load_reports.Histograms()
+        self._reported = self._figures
+        """Those of the last report to the streams."""
+        self._new: Samples = {}
+        """Setup times since then."""
         self._error: ApiError | None = None
         self._latest = pb.LoadReport()
         self._number = 0
@@ -73,14 +77,19 @@ class RunningLoad:
             await self._report(figures)
 
     async def _report(self, figures: LoadFigures) -> None:
-        new = self._histograms.update(figures)
+        self._take(figures)
         report = self._made(figures)
-        report.interval.CopyFrom(load_reports.interval(self._figures, figures, new))
-        self._figures = figures
+        before, new = self._reported, self._new
+        report.interval.CopyFrom(load_reports.interval(before, figures, new))
+        self._reported, self._new = figures, {}
         async with self._news:
             self._latest = report
             self._number += 1
             self._news.notify_all()
+
+    def _take(self, figures: LoadFigures) -> None:
+        self._figures = figures
+        add(self._new, self._histograms.update(figures))
 
     def _made(self, figures: LoadFigures) -> pb.LoadReport:
         state = pb.LoadReport.STATE_STOPPING if figures.stopping else pb.LoadReport.STATE_RUNNING
@@ -123,8 +132,12 @@ class RunningLoad:
         """Its last report, once it has ended."""
         async with self._news:
             await self._news.wait_for(lambda: self.ended)
-        return self.now()
+        return await self.now()
 
-    def now(self) -> pb.LoadReport:
-        """How it stood when it was last measured, without an interval."""
+    async def now(self) -> pb.LoadReport:
+        """How it stands, without an interval."""
+        if not self.ended:
+            figures = await self._bridge.measure_load(self.name)
+            if not self.ended:
+                self._take(figures)
         return self._made(self._figures)

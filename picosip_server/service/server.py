@@ -34,7 +34,6 @@ from picosip.v1 import (
 from picosip_server.addresses import HostPort
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.engine import Engine
-from picosip_server.engine.load.targets import Targets
 from picosip_server.ready_file import remove_ready_file, write_ready_file
 from picosip_server.service import listening
 from picosip_server.service.admin import AdminService
@@ -129,11 +128,14 @@ class Server:
         secure = listening.credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
         listeners = self._bridge.engine.start()
         try:
-            self._add_services(self._backend(listeners))
+            backend = self._backend(listeners)
+            loads = Loads(backend, settings, settings.node)
+            self._add_services(backend, loads)
             grpc_addresses = tuple(
                 listening.bind(self._grpc, address, secure) for address in settings.grpc
             )
-            metrics = self._serve_metrics()
+            metrics = self._serve_metrics(loads)
+            await loads.answer()
             await self._grpc.start()
             for name in ("", *SERVICES):
                 await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -190,9 +192,8 @@ class Server:
             rpc_done=self._metrics.rpc_done,
         )
 
-    def _add_services(self, backend: Backend) -> None:
+    def _add_services(self, backend: Backend, loads: Loads) -> None:
         server = self._grpc
-        loads = Loads(backend, Targets(), self._settings.node)
         self._drain = Drain(backend, self._tracer, loads, self._health.enter_graceful_shutdown)
         admin = AdminService(backend, self._drain, self._tracer, self._settings.drain_timeout)
         call_grpc.add_CallServiceServicer_to_server(CallService(backend), server)
@@ -211,7 +212,7 @@ class Server:
             (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
         )
 
-    def _serve_metrics(self) -> str | None:
+    def _serve_metrics(self, loads: Loads) -> str | None:
         address = self._settings.metrics_address
         if address is None:
             return None
@@ -220,6 +221,7 @@ class Server:
             event_streams=lambda: len(self._streams),
             event_lag=lambda: self._streams.lag(self._clock.now()),
             events=lambda: self._event_log.latest,
+            loads=loads.totals,
         )
         try:
             port = self._metrics.serve(address.host, address.port)

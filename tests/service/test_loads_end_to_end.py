@@ -8,10 +8,12 @@ from typing import Any
 import grpc
 
 from picosip.v1 import (
+    admin_service_pb2 as admin_pb,
     call_service_pb2 as call_pb,
     load_service_pb2 as pb,
 )
-from tests.service.sides import ALICE, Side, audio
+from tests.service.serving import details, refusal
+from tests.service.sides import ALICE, Side, audio, start
 
 Code = grpc.StatusCode
 
@@ -72,3 +74,126 @@ async def test_calls_are_placed_answered_and_measured_on_both_sides(near: Side, 
     assert (stopped.started, stopped.succeeded, stopped.failed) == (40, 40, 0)
     assert dict(stopped.responses) == {200: 40}
     assert (await last(answering)).state == pb.LoadReport.STATE_ENDED
+
+
+async def test_a_server_answers_by_itself(near: Side) -> None:
+    target = await start(node="target", auto_answer=True, auto_answer_user=("load",))
+    try:
+        report = await last(near.client.loads.Run(calls(target, count=10)))
+        assert (report.succeeded, dict(report.responses)) == (10, {200: 10})
+        (own,) = (await target.client.loads.List(pb.LoadServiceListRequest())).reports
+        assert (own.name, own.state) == ("loads/auto-answer", pb.LoadReport.STATE_RUNNING)
+        assert (own.started, own.succeeded) == (10, 10)
+    finally:
+        await target.client.channel.close()
+        await target.server.stop()
+
+
+async def test_a_load_goes_with_its_stream_unless_it_is_detached(near: Side, far: Side) -> None:
+    answering = far.client.loads.Run(pb.LoadServiceRunRequest(answers=pb.AnswerScript()))
+    await read(answering)
+    request = calls(far, count=0)
+    request.calls.hold.constant.FromSeconds(60)
+    states = pb.LoadReport
+    for detached in (False, True):
+        request.detached = detached
+        running = near.client.loads.Run(request)
+        while (report := await read(running)).active < 10:
+            pass
+        running.cancel()
+        name = report.name
+        if detached:
+            listed = await reports(near)
+            assert listed[name].state == states.STATE_RUNNING
+            stop = pb.LoadServiceStopRequest(name=name, hang_up=True)
+            await near.client.loads.Stop(stop)
+        while (await reports(near))[name].state != states.STATE_ENDED:
+            await asyncio.sleep(0.01)
+        ended = (await reports(near))[name]
+        assert ended.started == ended.succeeded + ended.failures["stopped"] > 0
+    answering.cancel()
+
+
+async def reports(side: Side) -> dict[str, pb.LoadReport]:
+    """The loads of a server by name."""
+    listed = await side.client.loads.List(pb.LoadServiceListRequest())
+    return {report.name: report for report in listed.reports}
+
+
+async def test_the_same_request_id_is_the_same_load(near: Side, far: Side) -> None:
+    answering = far.client.loads.Run(pb.LoadServiceRunRequest(answers=pb.AnswerScript()))
+    await read(answering)
+    request = calls(far, count=20)
+    request.request_id = "one"
+    first, second = (near.client.loads.Run(request) for _ in range(2))
+    one, other = await asyncio.gather(last(first), last(second))
+    assert one == other
+    assert one.started == 20
+    # Also when it has ended.
+    assert (await last(near.client.loads.Run(request))).name == one.name
+    assert list(await reports(near)) == [one.name]
+    request.profile.count = 21
+    error = await refusal(near.client.loads.Run(request).read())
+    assert details(error)[0].reason == "REQUEST_ID_REUSED"
+    answering.cancel()
+
+
+async def test_targets_that_are_not_allowed_are_refused(near: Side, far: Side) -> None:
+    async def refused(**changes: Any) -> str:
+        request = calls(far)
+        for field, value in changes.items():
+            if field == "next_hop":
+                request.calls.invite.options.next_hop.host = value
+            elif field == "route":
+                request.calls.invite.options.routes.append(value)
+            else:
+                setattr(request.calls.invite, field, value)
+        error = await refusal(near.client.loads.Run(request).read())
+        assert error.code() is Code.PERMISSION_DENIED
+        assert details(error)[0].reason == "TARGET_NOT_ALLOWED"
+        assert "--load-target" in str(error.details())
+        return str(details(error)[0].metadata["target"])
+
+    assert await refused(request_uri="sip:bob@192.0.2.1") == "192.0.2.1"
+    assert await refused(request_uri="sip:bob@127.0.0.1;maddr=192.0.2.4") == "192.0.2.4"
+    assert await refused(next_hop="192.0.2.2") == "192.0.2.2"
+    assert await refused(route="<sip:192.0.2.3;lr>") == "192.0.2.3"
+    # A name has to lead there.
+    answering = far.client.loads.Run(pb.LoadServiceRunRequest(answers=pb.AnswerScript()))
+    await read(answering)
+    near_names = calls(far)
+    near_names.calls.invite.request_uri = "sip:bob@localhost:" + far.udp.rpartition(":")[2]
+    report = await last(near.client.loads.Run(near_names))
+    assert report.succeeded == 40
+    assert not (await reports(near)).keys() - {report.name}
+    answering.cancel()
+
+
+async def test_no_more_loads_at_once_than_the_setting() -> None:
+    side = await start(node="fewer", max_loads="1")
+    try:
+        request = pb.LoadServiceRunRequest(answers=pb.AnswerScript())
+        running = side.client.loads.Run(request)
+        await read(running)
+        error = await refusal(side.client.loads.Run(request).read())
+        assert error.code() is Code.RESOURCE_EXHAUSTED
+        assert error.details() == "no more than 1 loads run at once (--max-loads)"
+        running.cancel()
+    finally:
+        await side.client.channel.close()
+        await side.server.stop()
+
+
+async def test_a_draining_server_ends_its_loads(near: Side, far: Side) -> None:
+    answering = far.client.loads.Run(pb.LoadServiceRunRequest(answers=pb.AnswerScript()))
+    await read(answering)
+    running = near.client.loads.Run(calls(far, count=0))
+    while (await read(running)).started < 10:
+        pass
+    await near.client.admin.Drain(admin_pb.DrainRequest())
+    report = await last(running)
+    assert report.state == pb.LoadReport.STATE_ENDED
+    assert report.started == report.succeeded
+    error = await refusal(near.client.loads.Run(calls(far)).read())
+    assert (error.code(), details(error)[0].reason) == (Code.UNAVAILABLE, "DRAINING")
+    answering.cancel()

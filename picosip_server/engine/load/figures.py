@@ -61,6 +61,10 @@ class LoadFigures:
     post_dial_delay: Samples = field(default_factory=dict)
     teardown: Samples = field(default_factory=dict)
 
+    def counts(self) -> LoadFigures:
+        """Without what was measured."""
+        return replace(self, setup={}, post_dial_delay={}, teardown={})
+
     def copy(self) -> LoadFigures:
         """The figures of now, for another thread."""
         return replace(
