@@ -66,22 +66,28 @@ def server(script: Script) -> Iterator[ScriptedServer]:
         yield server
 
 
+def connecting(
+    stack: ExitStack, kind: str, sync: type[picosip.Client], asynchronous: type[aio.Client]
+) -> Connect:
+    """Makes clients of one of these classes, which are closed with the stack."""
+
+    def connect(target: str, **arguments: Any) -> Any:
+        if kind == "sync":
+            return stack.enter_context(sync(target, **arguments))
+        runner = stack.enter_context(asyncio.Runner())
+
+        async def make() -> aio.Client:
+            return asynchronous(target, **arguments)
+
+        client = Blocking(runner, runner.run(make()))
+        stack.callback(client.close)
+        return client
+
+    return connect
+
+
 @pytest.fixture(params=["sync", "aio"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
     """Makes a client of a target, with the arguments of ``picosip.Client``."""
     with ExitStack() as stack:
-
-        def sync(target: str, **arguments: Any) -> Any:
-            return stack.enter_context(picosip.Client(target, **arguments))
-
-        def asynchronous(target: str, **arguments: Any) -> Any:
-            runner = stack.enter_context(asyncio.Runner())
-
-            async def make() -> aio.Client:
-                return aio.Client(target, **arguments)
-
-            client = Blocking(runner, runner.run(make()))
-            stack.callback(client.close)
-            return client
-
-        yield sync if request.param == "sync" else asynchronous
+        yield connecting(stack, request.param, picosip.Client, aio.Client)

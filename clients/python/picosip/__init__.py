@@ -7,8 +7,9 @@
         for event in events:
             print(event.resource, event.WhichOneof("kind"))
 
-``Client`` is for threads, ``picosip.aio.Client`` for asyncio; both have the same methods. They
-return the messages of the API (``picosip.v1``), the most used of which have their names here.
+``Client`` is for threads, ``picosip.aio.Client`` for asyncio; both have the same methods, and so
+have ``Control`` and ``picosip.aio.Control``, which do all over one stream, for very many calls.
+They return the messages of the API (``picosip.v1``), the most used of which have their names here.
 """
 
 from picosip import aio
@@ -22,6 +23,7 @@ from picosip._values import (
     tls_from_files,
 )
 from picosip.client import Client, Events, Trace
+from picosip.control import Control
 from picosip.errors import (
     CursorExpired,
     FieldViolation,
@@ -56,6 +58,7 @@ __all__ = [
     "Call",
     "CallPolicy",
     "Client",
+    "Control",
     "Credentials",
     "Cursor",
     "CursorExpired",

@@ -100,18 +100,8 @@ class Events(Closable[event_pb.Event]):
     Waiting for the next event may be cancelled, as by ``asyncio.timeout``; none is lost by that.
     """
 
-    def __init__(
-        self,
-        open_stream: Callable[[event_pb.EventsRequest], Stream[event_pb.EventsResponse]],
-        position: Position,
-        retry_for: float,
-    ) -> None:
-        self._open_stream = open_stream
+    def __init__(self, position: Position) -> None:
         self._position = position
-        self._retry_for = retry_for
-        self._reader: Reader[event_pb.EventsResponse] | None = None
-        self._opened = False
-        self._closed = asyncio.Event()
 
     @property
     def cursor(self) -> event_pb.Cursor:
@@ -123,6 +113,28 @@ class Events(Closable[event_pb.Event]):
     def losses(self) -> int:
         """How often the log had no longer what came next, so that a snapshot came instead."""
         return self._position.losses
+
+    async def run(self, handle: Callable[[event_pb.Event], None]) -> None:
+        """Calls ``handle`` with each event until the stream is closed; raises as iterating does."""
+        async for event in self:
+            handle(event)
+
+
+class EventsOfRpc(Events):
+    """Those of an Events stream of their own."""
+
+    def __init__(
+        self,
+        open_stream: Callable[[event_pb.EventsRequest], Stream[event_pb.EventsResponse]],
+        position: Position,
+        retry_for: float,
+    ) -> None:
+        super().__init__(position)
+        self._open_stream = open_stream
+        self._retry_for = retry_for
+        self._reader: Reader[event_pb.EventsResponse] | None = None
+        self._opened = False
+        self._closed = asyncio.Event()
 
     async def _ready(self) -> Self:
         give_up = time.monotonic() + self._retry_for

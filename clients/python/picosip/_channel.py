@@ -13,6 +13,7 @@ TIMEOUT: Final = 60.0
 RETRY_FOR: Final = 5.0
 """How long, in seconds, an RPC is tried again while the server cannot be reached."""
 
+CONTROL: Final = "/picosip.v1.EventService/Control"
 EVENTS: Final = "/picosip.v1.EventService/Events"
 TRACE: Final = "/picosip.v1.AdminService/Trace"
 

@@ -13,9 +13,7 @@ from picosip.errors import CursorExpired, PicosipError
 from picosip.v1 import event_service_pb2 as pb
 
 # A server that stops, and proxies in between, end a stream with one of these.
-_LOST = frozenset(
-    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL}
-)
+LOST = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL})
 
 
 class Position:
@@ -42,14 +40,16 @@ class Position:
                 observer=observer,
                 handle_methods=handle_methods,
             ),
-            after=after,
             include_snapshot=include_snapshot,
             progress_interval=duration(progress_interval),
         )
         self._snapshot_on_loss = snapshot_on_loss
         self._events: deque[pb.Event] = deque()
+        self._incarnation = "" if after is None else after.incarnation
+        # After the last event handed out; None: from now on.
+        self._revision = None if after is None else after.revision
         # Where the stream is once the events in hand are out.
-        self._reached = pb.Cursor()
+        self._reached = 0 if after is None else after.revision
         self._complete = False
         self._backoff = Backoff()
         self.losses = 0
@@ -57,12 +57,15 @@ class Position:
     @property
     def cursor(self) -> pb.Cursor:
         """After the last event handed out."""
-        cursor = pb.Cursor()
-        cursor.CopyFrom(self._request.after)
-        return cursor
+        return pb.Cursor(incarnation=self._incarnation, revision=self._revision or 0)
 
     def request(self) -> pb.EventsRequest:
-        """What to ask for now."""
+        """What to ask for now: all that comes after what is in hand."""
+        after = self._reached if self._events and self._complete else self._revision
+        self._request.ClearField("after")
+        if after is not None:
+            self._request.after.incarnation = self._incarnation
+            self._request.after.revision = after
         return self._request
 
     def accept(self, response: pb.EventsResponse) -> None:
@@ -72,34 +75,32 @@ class Position:
         # A large snapshot comes in several responses, and only the last one says where the
         # stream is; if it breaks off before, it is wanted again.
         self._complete = response.HasField("cursor")
-        if self._complete:
-            self._reached = response.cursor
-            if self._events and not self._request.HasField("after"):
-                first = self._events[0]
-                # A snapshot has the revision of what it stands for, an event its own.
-                before = first.revision if first.HasField("snapshot") else first.revision - 1
-                self._request.after.CopyFrom(pb.Cursor(incarnation=self._reached.incarnation))
-                self._request.after.revision = before
-            if not any(event.HasField("snapshot") for event in response.events):
-                self._request.include_snapshot = False
-        self._advance()
+        if not self._complete:
+            return
+        self._incarnation = response.cursor.incarnation
+        self._reached = response.cursor.revision
+        if not self._events:
+            self._revision = self._reached
+        elif self._revision is None:
+            first = self._events[0]
+            # A snapshot has the revision of what it stands for, an event its own.
+            self._revision = first.revision if first.HasField("snapshot") else first.revision - 1
+        if self._request.include_snapshot and not any(
+            event.HasField("snapshot") for event in response.events
+        ):
+            self._request.include_snapshot = False
 
     def next(self) -> pb.Event | None:
         """The next event in hand."""
         if not self._events:
             return None
         event = self._events.popleft()
-        self._advance(event)
+        if self._complete:
+            if not self._events:
+                self._revision = self._reached
+            elif not event.HasField("snapshot"):
+                self._revision = event.revision
         return event
-
-    def _advance(self, event: pb.Event | None = None) -> None:
-        if not self._complete:
-            return
-        if not self._events:
-            self._request.after.CopyFrom(self._reached)
-        elif event is not None and not event.HasField("snapshot"):
-            self._request.after.incarnation = self._reached.incarnation
-            self._request.after.revision = event.revision
 
     def lost(self, failure: PicosipError | None) -> float:
         """How long to wait, in seconds, before the stream is opened again at ``cursor``.
@@ -109,9 +110,9 @@ class Position:
         """
         if isinstance(failure, CursorExpired) and self._snapshot_on_loss:
             self.losses += 1
-            self._request.ClearField("after")
+            self._revision = None
             self._request.include_snapshot = True
             return 0.0
-        if failure is not None and failure.code not in _LOST:
+        if failure is not None and failure.code not in LOST:
             raise failure
         return self._backoff.pause()

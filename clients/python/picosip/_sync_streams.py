@@ -57,21 +57,8 @@ class Closable(Generic[Item]):
 class Events(Closable[event_pb.Event]):
     """The events of ``Client.events``, one by one. To be iterated by one thread."""
 
-    def __init__(
-        self,
-        open_stream: Callable[[event_pb.EventsRequest], Stream[event_pb.EventsResponse]],
-        position: Position,
-        retry_for: float,
-    ) -> None:
-        self._open_stream = open_stream
+    def __init__(self, position: Position) -> None:
         self._position = position
-        self._stream: Stream[event_pb.EventsResponse] | None = None
-        self._closed = threading.Event()
-        give_up = time.monotonic() + retry_for
-        # The first response says that the server has this stream: what happens from now on is
-        # told to it.
-        while not self._receive(give_up):
-            pass
 
     @property
     def cursor(self) -> event_pb.Cursor:
@@ -83,6 +70,31 @@ class Events(Closable[event_pb.Event]):
     def losses(self) -> int:
         """How often the log had no longer what came next, so that a snapshot came instead."""
         return self._position.losses
+
+    def run(self, handle: Callable[[event_pb.Event], None]) -> None:
+        """Calls ``handle`` with each event until the stream is closed; raises as iterating does."""
+        for event in self:
+            handle(event)
+
+
+class EventsOfRpc(Events):
+    """Those of an Events stream of their own."""
+
+    def __init__(
+        self,
+        open_stream: Callable[[event_pb.EventsRequest], Stream[event_pb.EventsResponse]],
+        position: Position,
+        retry_for: float,
+    ) -> None:
+        super().__init__(position)
+        self._open_stream = open_stream
+        self._stream: Stream[event_pb.EventsResponse] | None = None
+        self._closed = threading.Event()
+        give_up = time.monotonic() + retry_for
+        # The first response says that the server has this stream: what happens from now on is
+        # told to it.
+        while not self._receive(give_up):
+            pass
 
     def __next__(self) -> event_pb.Event:
         """Waits for the next event. Raises CursorExpired, or what else a new stream does not

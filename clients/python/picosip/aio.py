@@ -20,21 +20,23 @@ import grpc
 from google.protobuf.message import Message
 
 from picosip import _admin, _calls, _channel, _registrations, _requests, _subscriptions
-from picosip._aio_streams import Closable, Events, Trace
+from picosip._aio_control import EventsOfControl, Talk
+from picosip._aio_streams import Closable, Events, EventsOfRpc, Trace
+from picosip._commands import KINDS, Done, ignore
 from picosip._position import Position
 from picosip._retry import Attempts
 from picosip._rpc import P, Request, Response, Result, Rpc, describe, turn_page
 from picosip.errors import from_rpc_error
 from picosip.v1 import admin_service_pb2 as admin_pb, event_service_pb2 as event_pb
 
-__all__ = ["Client", "Events", "Trace"]
+__all__ = ["Client", "Control", "Events", "Trace"]
 
 
 def _method(
     rpc: Rpc[P, Request, Response, Result],
 ) -> Callable[Concatenate[Client, P], Coroutine[Any, Any, Result]]:
     async def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Result:
-        return rpc.take(await client._call(rpc, rpc.request(*args, **kwargs)))
+        return await client._perform(rpc, rpc.request(*args, **kwargs))
 
     describe(method, rpc)
     return method
@@ -180,16 +182,7 @@ class Client:
             snapshot_on_loss=snapshot_on_loss,
             progress_interval=progress_interval,
         )
-        call = self._channel.unary_stream(
-            _channel.EVENTS,
-            request_serializer=event_pb.EventsRequest.SerializeToString,
-            response_deserializer=event_pb.EventsResponse.FromString,
-        )
-        events = Events(
-            lambda request: call(request, metadata=self._metadata), position, self._retry_for
-        )
-        self._streams.add(events)
-        return events
+        return self._open_events(position)
 
     def trace(
         self,
@@ -233,6 +226,21 @@ class Client:
     ) -> None:
         await self.close()
 
+    def _open_events(self, position: Position) -> Events:
+        call = self._channel.unary_stream(
+            _channel.EVENTS,
+            request_serializer=event_pb.EventsRequest.SerializeToString,
+            response_deserializer=event_pb.EventsResponse.FromString,
+        )
+        events = EventsOfRpc(
+            lambda request: call(request, metadata=self._metadata), position, self._retry_for
+        )
+        self._streams.add(events)
+        return events
+
+    async def _perform(self, rpc: Rpc[..., Any, Any, Result], request: Message) -> Result:
+        return rpc.take(await self._call(rpc, request))
+
     async def _call(self, rpc: Rpc[..., Any, Response, Any], request: Message) -> Response:
         call = self._channel.unary_unary(
             rpc.path,
@@ -249,3 +257,82 @@ class Client:
                 if pause is None:
                     raise failure from error
             await asyncio.sleep(pause)
+
+
+class Control(Client):
+    """A ``Client`` whose commands and events share one stream, in batches.
+
+    Its methods are those of ``Client``; what is called at about the same time goes out in one
+    message, and so do results and events. When the stream is lost it is opened again, and
+    nothing is lost or done twice. Of the events of one ``events()`` at a time; further ones have
+    a stream of their own, as have ``trace``, ``server_info``, ``stats`` and ``drain``.
+
+    Besides, ``submit`` and ``post`` have something done without a task that waits for it.
+    """
+
+    def __init__(
+        self,
+        target: str = _channel.TARGET,
+        *,
+        tls: grpc.ChannelCredentials | bool = False,
+        metadata: Sequence[tuple[str, str]] = (),
+        timeout: float | None = _channel.TIMEOUT,
+        retry_for: float = _channel.RETRY_FOR,
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        """As that of ``Client``. ``retry_for``: how long, in seconds, a command waits for a
+        stream to be sent on before it fails."""
+        super().__init__(
+            target,
+            tls=tls,
+            metadata=metadata,
+            timeout=timeout,
+            retry_for=retry_for,
+            options=options,
+        )
+        call: Any = self._channel.stream_stream(
+            _channel.CONTROL,
+            request_serializer=None,
+            response_deserializer=event_pb.ControlResponse.FromString,
+        )
+        self._talk = Talk(lambda: call(metadata=self._metadata), retry_for)
+
+    def submit(self, request: Message, *, brief: bool = False) -> asyncio.Future[Any]:
+        """Has a request done, and gives at once what the method for it will return.
+
+        ``request`` is a message of the API, such as ``HangupRequest``, and may be used again.
+        ``brief``: only the name of the resource comes back, which costs much less.
+        """
+        return self._talk.future(request, brief=brief)
+
+    def post(self, request: Message, done: Done | None = None, *, brief: bool = True) -> None:
+        """Has a request done; the cheapest way.
+
+        ``done``, where there is one, is called with what the method for it would return or the
+        ``PicosipError`` that it would raise.
+        """
+        self._talk.submit(request, done or ignore, brief=brief)
+
+    async def close(self) -> None:
+        """Ends all streams, once what was handed over before has been sent, and closes the
+        connection. What has no result by then fails with CANCELLED."""
+        await self._talk.close()
+        await super().close()
+
+    def _open_events(self, position: Position) -> Events:
+        if self._talk.listening:
+            return super()._open_events(position)
+        return EventsOfControl(self._talk, position)
+
+    async def _perform(self, rpc: Rpc[..., Any, Any, Result], request: Message) -> Result:
+        if type(request) not in KINDS:
+            return await super()._perform(rpc, request)
+        result: Result = await self._talk.perform(request, self._timeout)
+        return result
+
+    async def _call(self, rpc: Rpc[..., Any, Response, Any], request: Message) -> Response:
+        if type(request) not in KINDS:
+            return await super()._call(rpc, request)
+        # A page of a listing is what comes back.
+        response: Response = await self._talk.perform(request, self._timeout)
+        return response

@@ -16,7 +16,7 @@ from picosip import _admin, _calls, _channel, _registrations, _requests, _subscr
 from picosip._position import Position
 from picosip._retry import Attempts
 from picosip._rpc import P, Request, Response, Result, Rpc, describe, turn_page
-from picosip._sync_streams import Closable, Events, Trace
+from picosip._sync_streams import Closable, Events, EventsOfRpc, Trace
 from picosip.errors import from_rpc_error
 from picosip.v1 import admin_service_pb2 as admin_pb, event_service_pb2 as event_pb
 
@@ -27,7 +27,7 @@ def _method(
     rpc: Rpc[P, Request, Response, Result],
 ) -> Callable[Concatenate[Client, P], Result]:
     def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Result:
-        return rpc.take(client._call(rpc, rpc.request(*args, **kwargs)))
+        return client._perform(rpc, rpc.request(*args, **kwargs))
 
     describe(method, rpc)
     return method
@@ -171,16 +171,7 @@ class Client:
             snapshot_on_loss=snapshot_on_loss,
             progress_interval=progress_interval,
         )
-        call = self._channel.unary_stream(
-            _channel.EVENTS,
-            request_serializer=event_pb.EventsRequest.SerializeToString,
-            response_deserializer=event_pb.EventsResponse.FromString,
-        )
-        events = Events(
-            lambda request: call(request, metadata=self._metadata), position, self._retry_for
-        )
-        self._streams.add(events)
-        return events
+        return self._open_events(position)
 
     def trace(
         self,
@@ -222,6 +213,21 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _open_events(self, position: Position) -> Events:
+        call = self._channel.unary_stream(
+            _channel.EVENTS,
+            request_serializer=event_pb.EventsRequest.SerializeToString,
+            response_deserializer=event_pb.EventsResponse.FromString,
+        )
+        events = EventsOfRpc(
+            lambda request: call(request, metadata=self._metadata), position, self._retry_for
+        )
+        self._streams.add(events)
+        return events
+
+    def _perform(self, rpc: Rpc[..., Any, Any, Result], request: Message) -> Result:
+        return rpc.take(self._call(rpc, request))
 
     def _call(self, rpc: Rpc[..., Any, Response, Any], request: Message) -> Response:
         call = self._channel.unary_unary(

@@ -143,11 +143,26 @@ _KNOWN: tuple[type[Message], ...] = (
 )
 
 
+_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
 def from_rpc_error(error: grpc.RpcError) -> PicosipError:
     """The decoded form of what gRPC raised, sync or asyncio. Does not set ``__cause__``."""
     # Every RpcError that a channel raises is a grpc.Call (sync) or an AioRpcError; both have these.
-    code: grpc.StatusCode = error.code()
-    details = _details(error.trailing_metadata())
+    return _decoded(error.code(), error.details() or "", _details(error.trailing_metadata()))
+
+
+def from_code(code: grpc.StatusCode, message: str) -> PicosipError:
+    """One that the client itself found."""
+    return _decoded(code, message, [])
+
+
+def from_status(status: status_pb2.Status) -> PicosipError:
+    """The decoded form of a rich status."""
+    return _decoded(_CODES[status.code], status.message, _unpacked(status))
+
+
+def _decoded(code: grpc.StatusCode, message: str, details: list[Message]) -> PicosipError:
     kind = _BY_CODE.get(code, PicosipError)
     for detail in details:
         if isinstance(detail, details_pb.CursorFailure):
@@ -157,17 +172,23 @@ def from_rpc_error(error: grpc.RpcError) -> PicosipError:
             and detail.source == details_pb.SipFailure.SOURCE_REMOTE
         ):
             kind = Refused
-    return kind(code, error.details() or "", *details)
+    return kind(code, message, *details)
 
 
 def _details(metadata: object) -> list[Message]:
-    found: list[Message] = []
     # None where the RPC never got as far as trailing metadata.
-    for key, value in metadata or ():  # type: ignore[attr-defined]
-        if key != _DETAILS:
-            continue
-        for packed in status_pb2.Status.FromString(value).details:
-            for known in _KNOWN:
-                if packed.Is(known.DESCRIPTOR):
-                    found.append(known.FromString(packed.value))
-    return found
+    return [
+        detail
+        for key, value in metadata or ()  # type: ignore[attr-defined]
+        if key == _DETAILS
+        for detail in _unpacked(status_pb2.Status.FromString(value))
+    ]
+
+
+def _unpacked(status: status_pb2.Status) -> list[Message]:
+    return [
+        known.FromString(packed.value)
+        for packed in status.details
+        for known in _KNOWN
+        if packed.Is(known.DESCRIPTOR)
+    ]
