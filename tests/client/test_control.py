@@ -38,7 +38,7 @@ def kinds(events: Any, count: int) -> list[str | None]:
     return [next(events).WhichOneof("kind") for _ in range(count)]
 
 
-def test_a_call_as_with_the_client(control: Connect, real: Server) -> None:
+def test_a_call_as_with_the_client(real: Server, control: Connect) -> None:
     client = control(real.target)
     events = client.events(resources=["calls/node-0001"])
     call = client.invite(ALICE, to("answers"))
@@ -57,14 +57,14 @@ def test_a_call_as_with_the_client(control: Connect, real: Server) -> None:
     assert client.stats().event_streams == 1
 
 
-def test_a_listing_comes_page_by_page(control: Connect, real: Server) -> None:
+def test_a_listing_comes_page_by_page(real: Server, control: Connect) -> None:
     client = control(real.target)
     names = {client.invite(ALICE, to("rings")).name for _ in range(5)}
     assert {call.name for call in client.list_calls(page_size=2)} == names
 
 
 @pytest.mark.parametrize("method", ["submit", "post"])
-def test_what_nobody_waits_for(control: Connect, real: Server, method: str) -> None:
+def test_what_nobody_waits_for(real: Server, control: Connect, method: str) -> None:
     client = control(real.target)
     name = client.invite(ALICE, to("rings")).name
     getattr(client, method)(call_pb.HangupRequest(name=name))

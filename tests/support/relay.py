@@ -36,10 +36,10 @@ class Relay:
         """Ends them all, for good."""
         self._closed = True
         _shut(self._listener)
-        self._listener.close()
         self.cut()
         for thread in self._threads:
             thread.join()
+        self._listener.close()
 
     def __enter__(self) -> Relay:
         return self
@@ -58,13 +58,20 @@ class Relay:
                 near, _ = self._listener.accept()
             except OSError:
                 return
-            far = socket.create_connection(self._to)
             with self._lock:
-                self._sockets += (near, far)
-            self._start(self._pass, near, far, self._seen)
-            self._start(self._pass, far, near, None)
+                self._sockets.append(near)
+            self._start(self._serve, near)
             if self._closed:
                 self.cut()
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, socket.create_connection(self._to) as far:
+            with self._lock:
+                self._sockets.append(far)
+            back = threading.Thread(target=self._pass, args=(far, near, None))
+            back.start()
+            self._pass(near, far, self._seen)
+            back.join()
 
     def _pass(
         self, source: socket.socket, to: socket.socket, seen: Callable[[bytes], None] | None
