@@ -11,7 +11,7 @@ MAX_PORT = 65535
 MAX_UINT64 = 2**64 - 1
 
 # Surrogates other than the escapes of single octets have no octets to be written as.
-_NO_OCTETS = "\ud800-\udc7f\udd00-\udfff"
+_NO_OCTETS = r"\ud800-\udc7f\udd00-\udfff"
 _TOKEN = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
 _token = re.compile(_TOKEN).fullmatch
 _protocol = re.compile(rf"{_TOKEN}(?:/{_TOKEN})*").fullmatch

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send, TimedOut
-from picosip_server.sip.transaction.machine import TERMINATED, Machine, Row, response_class
+from picosip_server.sip.transaction.machine import TERMINATED, Machine, response_class
 
 TRYING = "trying"
 PROCEEDING = "proceeding"
@@ -66,14 +63,15 @@ class ClientTransaction(Machine):
     def _end(self, _: None, now: float) -> list[Effect]:
         return [Ended()]
 
-    TABLE: ClassVar[Mapping[tuple[str, str], Row]] = {
-        (TRYING, "timer E"): (TRYING, _retransmit),
-        (TRYING, "timer F"): (TERMINATED, _give_up),
-        (TRYING, "1xx"): (PROCEEDING, _deliver),
-        (TRYING, "final"): (COMPLETED, _complete),
-        (PROCEEDING, "timer E"): (PROCEEDING, _retransmit),
-        (PROCEEDING, "timer F"): (TERMINATED, _give_up),
-        (PROCEEDING, "1xx"): (PROCEEDING, _deliver),
-        (PROCEEDING, "final"): (COMPLETED, _complete),
-        (COMPLETED, "timer K"): (TERMINATED, _end),
-    }
+
+ClientTransaction.TABLE = {
+    (TRYING, "timer E"): (TRYING, ClientTransaction._retransmit),
+    (TRYING, "timer F"): (TERMINATED, ClientTransaction._give_up),
+    (TRYING, "1xx"): (PROCEEDING, ClientTransaction._deliver),
+    (TRYING, "final"): (COMPLETED, ClientTransaction._complete),
+    (PROCEEDING, "timer E"): (PROCEEDING, ClientTransaction._retransmit),
+    (PROCEEDING, "timer F"): (TERMINATED, ClientTransaction._give_up),
+    (PROCEEDING, "1xx"): (PROCEEDING, ClientTransaction._deliver),
+    (PROCEEDING, "final"): (COMPLETED, ClientTransaction._complete),
+    (COMPLETED, "timer K"): (TERMINATED, ClientTransaction._end),
+}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from picosip_server.sip.build import ack_for_refusal
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send, TimedOut
-from picosip_server.sip.transaction.machine import TERMINATED, Machine, Row, response_class
+from picosip_server.sip.transaction.machine import TERMINATED, Machine, response_class
 
 CALLING = "calling"
 PROCEEDING = "proceeding"
@@ -84,17 +81,18 @@ class ClientInviteTransaction(Machine):
     def _end(self, _: None, now: float) -> list[Effect]:
         return [Ended()]
 
-    TABLE: ClassVar[Mapping[tuple[str, str], Row]] = {
-        (CALLING, "timer A"): (CALLING, _retransmit),
-        (CALLING, "timer B"): (TERMINATED, _give_up),
-        (CALLING, "1xx"): (PROCEEDING, _proceed),
-        (CALLING, "2xx"): (ACCEPTED, _accept),
-        (CALLING, "3xx-6xx"): (COMPLETED, _refuse),
-        (PROCEEDING, "1xx"): (PROCEEDING, _deliver),
-        (PROCEEDING, "2xx"): (ACCEPTED, _accept),
-        (PROCEEDING, "3xx-6xx"): (COMPLETED, _refuse),
-        (COMPLETED, "3xx-6xx"): (COMPLETED, _acknowledge_again),
-        (COMPLETED, "timer D"): (TERMINATED, _end),
-        (ACCEPTED, "2xx"): (ACCEPTED, _deliver),
-        (ACCEPTED, "timer M"): (TERMINATED, _end),
-    }
+
+ClientInviteTransaction.TABLE = {
+    (CALLING, "timer A"): (CALLING, ClientInviteTransaction._retransmit),
+    (CALLING, "timer B"): (TERMINATED, ClientInviteTransaction._give_up),
+    (CALLING, "1xx"): (PROCEEDING, ClientInviteTransaction._proceed),
+    (CALLING, "2xx"): (ACCEPTED, ClientInviteTransaction._accept),
+    (CALLING, "3xx-6xx"): (COMPLETED, ClientInviteTransaction._refuse),
+    (PROCEEDING, "1xx"): (PROCEEDING, ClientInviteTransaction._deliver),
+    (PROCEEDING, "2xx"): (ACCEPTED, ClientInviteTransaction._accept),
+    (PROCEEDING, "3xx-6xx"): (COMPLETED, ClientInviteTransaction._refuse),
+    (COMPLETED, "3xx-6xx"): (COMPLETED, ClientInviteTransaction._acknowledge_again),
+    (COMPLETED, "timer D"): (TERMINATED, ClientInviteTransaction._end),
+    (ACCEPTED, "2xx"): (ACCEPTED, ClientInviteTransaction._deliver),
+    (ACCEPTED, "timer M"): (TERMINATED, ClientInviteTransaction._end),
+}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.transaction.effects import Effect, Ended, Send
-from picosip_server.sip.transaction.machine import TERMINATED, Machine, Row, response_class
+from picosip_server.sip.transaction.machine import TERMINATED, Machine, response_class
 
 TRYING = "trying"
 PROCEEDING = "proceeding"
@@ -57,12 +54,13 @@ class ServerTransaction(Machine):
     def _end(self, _: None, now: float) -> list[Effect]:
         return [Ended()]
 
-    TABLE: ClassVar[Mapping[tuple[str, str], Row]] = {
-        (TRYING, "1xx"): (PROCEEDING, _progress),
-        (TRYING, "final"): (COMPLETED, _complete),
-        (PROCEEDING, "request"): (PROCEEDING, _repeat),
-        (PROCEEDING, "1xx"): (PROCEEDING, _progress),
-        (PROCEEDING, "final"): (COMPLETED, _complete),
-        (COMPLETED, "request"): (COMPLETED, _repeat),
-        (COMPLETED, "timer J"): (TERMINATED, _end),
-    }
+
+ServerTransaction.TABLE = {
+    (TRYING, "1xx"): (PROCEEDING, ServerTransaction._progress),
+    (TRYING, "final"): (COMPLETED, ServerTransaction._complete),
+    (PROCEEDING, "request"): (PROCEEDING, ServerTransaction._repeat),
+    (PROCEEDING, "1xx"): (PROCEEDING, ServerTransaction._progress),
+    (PROCEEDING, "final"): (COMPLETED, ServerTransaction._complete),
+    (COMPLETED, "request"): (COMPLETED, ServerTransaction._repeat),
+    (COMPLETED, "timer J"): (TERMINATED, ServerTransaction._end),
+}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send, TimedOut
-from picosip_server.sip.transaction.machine import TERMINATED, Machine, Row, response_class
+from picosip_server.sip.transaction.machine import TERMINATED, Machine, response_class
 
 PROCEEDING = "proceeding"
 COMPLETED = "completed"
@@ -82,17 +79,18 @@ class ServerInviteTransaction(Machine):
     def _end(self, _: None, now: float) -> list[Effect]:
         return [Ended()]
 
-    TABLE: ClassVar[Mapping[tuple[str, str], Row]] = {
-        (PROCEEDING, "INVITE"): (PROCEEDING, _repeat),
-        (PROCEEDING, "1xx"): (PROCEEDING, _progress),
-        (PROCEEDING, "2xx"): (ACCEPTED, _accept),
-        (PROCEEDING, "3xx-6xx"): (COMPLETED, _refuse),
-        (COMPLETED, "INVITE"): (COMPLETED, _repeat),
-        (COMPLETED, "timer G"): (COMPLETED, _retransmit),
-        (COMPLETED, "timer H"): (TERMINATED, _no_ack),
-        (COMPLETED, "ACK"): (CONFIRMED, _acknowledged),
-        (CONFIRMED, "timer I"): (TERMINATED, _end),
-        (ACCEPTED, "2xx"): (ACCEPTED, _accept_again),
-        (ACCEPTED, "ACK"): (ACCEPTED, _deliver),
-        (ACCEPTED, "timer L"): (TERMINATED, _end),
-    }
+
+ServerInviteTransaction.TABLE = {
+    (PROCEEDING, "INVITE"): (PROCEEDING, ServerInviteTransaction._repeat),
+    (PROCEEDING, "1xx"): (PROCEEDING, ServerInviteTransaction._progress),
+    (PROCEEDING, "2xx"): (ACCEPTED, ServerInviteTransaction._accept),
+    (PROCEEDING, "3xx-6xx"): (COMPLETED, ServerInviteTransaction._refuse),
+    (COMPLETED, "INVITE"): (COMPLETED, ServerInviteTransaction._repeat),
+    (COMPLETED, "timer G"): (COMPLETED, ServerInviteTransaction._retransmit),
+    (COMPLETED, "timer H"): (TERMINATED, ServerInviteTransaction._no_ack),
+    (COMPLETED, "ACK"): (CONFIRMED, ServerInviteTransaction._acknowledged),
+    (CONFIRMED, "timer I"): (TERMINATED, ServerInviteTransaction._end),
+    (ACCEPTED, "2xx"): (ACCEPTED, ServerInviteTransaction._accept_again),
+    (ACCEPTED, "ACK"): (ACCEPTED, ServerInviteTransaction._deliver),
+    (ACCEPTED, "timer L"): (TERMINATED, ServerInviteTransaction._end),
+}

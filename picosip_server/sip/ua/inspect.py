@@ -56,7 +56,7 @@ def accept_value(accept: Collection[str]) -> str:
 
 def unsupported(request: Request) -> list[str]:
     """The option tags in Require that are not understood (section 8.2.2.3)."""
-    return [tag for tag in request.require if tag not in (*OPTION_TAGS, *CARRIED_TAGS)]
+    return [tag for tag in request.require if tag not in OPTION_TAGS + CARRIED_TAGS]
 
 
 def refuse_uri(request: Request) -> Refusal | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
+from typing import ClassVar
 
 from picosip_server.frozen import dataclass
 from picosip_server.sip.address import Address
@@ -59,7 +60,7 @@ class Pendings:
 
     __slots__ = ("_items", "_user")
 
-    ALARM_PREFIX = "pending "
+    ALARM_PREFIX: ClassVar[str] = "pending "
 
     def __init__(self, user: TransactionUser) -> None:
         self._user = user

@@ -19,6 +19,8 @@ from picosip_server.sip.uri import Uri
 FAILURES = 2
 """How many pings in a row must fail for a trunk to be down: one may have been lost."""
 
+_PING, _PATIENCE = "ping", "patience"
+
 Changed = Callable[[str, bool, str], None]
 """Is told the trunk's URI, whether it is up now, and why."""
 
@@ -32,8 +34,6 @@ class Trunk(TransactionUser):
     """
 
     __slots__ = ("_changed", "_cseq", "_draft", "_failures", "_interval", "_waiting", "up", "uri")
-
-    _PING, _PATIENCE = "ping", "patience"
 
     def __init__(
         self, context: Context, uri: Uri, *, interval: float, call_id: str, changed: Changed
@@ -74,7 +74,7 @@ class Trunk(TransactionUser):
             self._waiting = False
             self.forsake()
             self._failed(f"no answer within {self._patience:g} s")
-        if alarm == self._PING:
+        if alarm == _PING:
             self._ping(now)
 
     @property
@@ -82,8 +82,8 @@ class Trunk(TransactionUser):
         return min(self._interval, self.context.timers.give_up)
 
     def _ping(self, now: float) -> None:
-        self.alarm(self._PING, now + self._interval)
-        self.alarm(self._PATIENCE, now + self._patience)
+        self.alarm(_PING, now + self._interval)
+        self.alarm(_PATIENCE, now + self._patience)
         self._waiting = True
         Exchange(self, self._draft, self, next_cseq=self._next_cseq).start(now)
 

@@ -60,7 +60,7 @@ class Usage(ABC):
         "user",
     )
 
-    ALARM_PREFIX = "subscription "
+    ALARM_PREFIX: ClassVar[str] = "subscription "
     ROLE: ClassVar[SubscriptionRole]
 
     def __init__(
