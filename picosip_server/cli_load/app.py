@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -52,8 +53,13 @@ def _run(
             raise SettingsError("--detach: wants --server")
         assert isinstance(options, ReportOptions)
         judge = Judge(options, str(request.WhichOneof("script")))
-        async with connected(options) as connection:
-            return await _on(connection, request, options, judge)
+        interruptions = Interruptions()
+        with interruptions.caught():
+            async with contextlib.AsyncExitStack() as stack:
+                connection = await interruptions.unless_first(
+                    stack.enter_async_context(connected(options))
+                )
+                return await _on(connection, request, options, judge, interruptions)
 
     return run
 
@@ -63,10 +69,10 @@ async def _on(
     request: load_pb.LoadServiceRunRequest,
     options: ReportOptions,
     judge: Judge,
+    interruptions: Interruptions,
 ) -> int:
-    interruptions = Interruptions()
     view = _view(connection, request, options, judge)
-    with interruptions.caught(), view:
+    with view:
         history = await follow(connection.channel, request, view, interruptions)
     report = history.report(
         server=connection.name, server_version=connection.version, scenario=shown(request)

@@ -31,6 +31,8 @@ _PATIENCE = 10.0
 _STOPPING = 5.0
 """Seconds for the own server to end when it is told to."""
 _TAIL = 2_000
+"""Characters of its log that are shown where it did not start."""
+_USAGE_STATUS = 2
 _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -65,12 +67,23 @@ async def connected(options: ServerOptions) -> AsyncIterator[Connection]:
     Raises SettingsError where options or files are at fault, CannotRun where it cannot be had.
     """
     if options.server is not None:
+        _refuse_own(options)
         async with remote(options) as connection:
             yield connection
     else:
         assert isinstance(options, OwnServerOptions)
         async with _own(options) as connection:
             yield connection
+
+
+def _refuse_own(options: ServerOptions) -> None:
+    if isinstance(options, OwnServerOptions) and (
+        options.sip or options.load_target or options.config or options.server_log
+    ):
+        raise SettingsError(
+            "--sip, --load-target, --config, --server-log: are of the command's own server, "
+            "not of --server"
+        )
 
 
 @contextlib.asynccontextmanager
@@ -141,7 +154,9 @@ async def _first_answer(
         return asked.result()
     asked.cancel()
     said = log.read_text("utf-8", "replace").strip()[-_TAIL:]
-    # What is wrong with settings is told as `picosip serve` tells it.
+    if ended.result() == _USAGE_STATUS:
+        # It has found fault with what it was given here.
+        raise SettingsError(*(line.removeprefix("picosip: ") for line in said.splitlines()))
     raise CannotRun(f"the server for the load did not start:\n{said}")
 
 

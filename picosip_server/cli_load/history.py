@@ -11,12 +11,17 @@ from google.protobuf.duration_pb2 import Duration
 from picosip.v1 import load_service_pb2 as load_pb
 from picosip_server.cli_load.report import Kind, Point, Report, Spread
 
+_SHORT = 0.1
+"""The share of an interval below which the rates of what is left of it say nothing."""
+
 
 class History:
     """The course of one load; ``last`` is the newest report of the server's."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, interval: float = 1.0) -> None:
+        """``interval``: how often reports are asked for, in seconds."""
         self.kind = kind
+        self._interval = interval
         self.last: load_pb.LoadReport | None = None
         self.points: list[Point] = []
         self.named = asyncio.Event()
@@ -26,13 +31,17 @@ class History:
         """Takes note of how it goes."""
         self.last = report
         self.named.set()
-        if not report.HasField("interval") or not _seconds(report.interval.length):
-            return
         interval = report.interval
+        length = _seconds(interval.length)
+        # The first report comes at once, and the last one when it may. A load that is shorter than
+        # an interval has but these.
+        only = self.ended and not self.points
+        if length < self._interval * _SHORT and not (only and length):
+            return
         self.points.append(
             Point(
                 time=_seconds(report.elapsed),
-                length=_seconds(interval.length),
+                length=length,
                 target_rate=interval.target_rate,
                 start_rate=interval.start_rate,
                 success_rate=interval.success_rate,

@@ -150,8 +150,8 @@ def share(text: str) -> float:
 def outcome(text: str) -> load_pb.Outcome:
     """``CODE[=WEIGHT]``, such as ``486=10``: a final status and how often it is to come."""
     code, given, weight = text.partition("=")
-    if not re.fullmatch(r"[2-6]\d\d", code.strip()):
-        raise ValueError(f"{text!r} does not begin with a final status, 200 to 699")
+    if not re.fullmatch(r"200|[3-6]\d\d", code.strip()):
+        raise ValueError(f"{text!r} does not begin with a final status: 200, or 300 to 699")
     if given and (not _PLAIN.fullmatch(weight.strip()) or float(weight) == 0):
         raise ValueError(f"{text!r}: the weight must be a number above zero")
     return load_pb.Outcome(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import leather
+from hdrh.histogram import HdrHistogram
 
 from picosip_server.cli_load.report import Point, Report, Spread
 from picosip_server.cli_load.words import span_text
@@ -14,6 +15,13 @@ _WIDTH, _HEIGHT = 860, 280
 _COLORS = ["#1f6fb4", "#d9822b", "#2e8b57", "#8e5bb5", "#999999"]
 _GRAY, _RED, _DASHES = "#999999", "#c62828", "4 4"
 _PERCENTS = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 99.999)
+
+_FINE = [
+    100 - 100 * 10**-decade * part
+    for decade in range(6)
+    for part in (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15)
+][1:]
+"""Evenly enough along the axis of percentiles."""
 
 _Line = tuple[str, list[tuple[float, float]], str, str]
 """Name, points, colour, dashes ("" for none)."""
@@ -145,11 +153,20 @@ def _use_theme() -> None:
 
 
 def _by_percentile(spread: Spread) -> list[tuple[float, float]]:
+    """Place and milliseconds, from the histogram where there is one."""
     if not spread.count:
         return []
-    found = [(0.0, spread.min)]
-    found += sorted((float(percent), value) for percent, value in spread.percentiles.items())
-    return [(_place(percent), value * 1e3) for percent, value in found]
+    found = dict(spread.percentiles)
+    if spread.hdr:
+        # Further out there is less than one of them.
+        percents = [one for one in _FINE if spread.count * (100 - one) >= 100]
+        histogram = HdrHistogram.decode(spread.hdr)
+        found = {
+            percent: value / 1e6
+            for percent, value in histogram.get_percentile_to_value_dict(percents).items()
+        }
+    points = sorted((float(percent), value) for percent, value in found.items())
+    return [(_place(percent), value * 1e3) for percent, value in [(0.0, spread.min), *points]]
 
 
 def _place(percent: float) -> float:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import grpc
 
@@ -16,6 +17,8 @@ from picosip_server.cli_load.connection import CannotRun
 from picosip_server.cli_load.history import History
 from picosip_server.cli_load.view import View
 from picosip_server.settings_file import SettingsError
+
+Result = TypeVar("Result")
 
 _ONE_SIGNAL = 0.1
 """Seconds within which a repeated signal is the same one."""
@@ -43,6 +46,20 @@ class Interruptions:
             for number in numbers:
                 loop.remove_signal_handler(number)
 
+    async def unless_first(self, awaited: Coroutine[Any, Any, Result]) -> Result:
+        """What comes of it. Raises CannotRun where the first one comes before that."""
+        working = asyncio.ensure_future(awaited)
+        interrupted = asyncio.ensure_future(self.first.wait())
+        try:
+            await asyncio.wait((working, interrupted), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            working.cancel()
+            await asyncio.wait((working,))
+            raise CannotRun("interrupted before the load began")
+        finally:
+            interrupted.cancel()
+
     def came(self) -> None:
         """There was one."""
         now = self._clock()
@@ -66,7 +83,7 @@ async def follow(
     """
     kind = request.WhichOneof("script")
     assert kind is not None, "a request has a script"
-    history = History(kind)
+    history = History(kind, request.progress_interval.ToNanoseconds() / 1e9)
     stub = load_grpc.LoadServiceStub(channel)
     stream = stub.Run(request)
     reading = asyncio.create_task(_read(stream, history, view, leave=request.detached))

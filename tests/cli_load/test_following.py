@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -153,3 +154,23 @@ def test_ctrl_c_ends_the_process_with_a_report(tmp_path: Path) -> None:
     assert rest.startswith("Stopping: ")
     assert "outcome          ok 12, failed 0" in rest
     assert '"complete": true' in (tmp_path / "r").read_text()
+
+
+def test_ctrl_c_while_nobody_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = subprocess.Popen(
+            [
+                *[sys.executable, "-m", "picosip_server", "load", "calls", "127.0.0.1"],
+                *["--server", f"127.0.0.1:{listener.getsockname()[1]}"],
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = listener.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            with process.stderr:
+                said = process.stderr.read()
+            assert process.wait(30.0) == 3
+    assert said == "picosip: interrupted before the load began\n"

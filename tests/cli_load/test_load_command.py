@@ -194,6 +194,8 @@ def test_over_tls(load: RunProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["calls", "x", "--fly"], "No such option: --fly"),
         (["calls", "x", "--detach"], "--detach: wants --server"),
         (["calls", "x", "--tls"], "--tls and the like: want --server"),
+        (["calls", "x", "--server", "x:1", "--sip", "udp:127.0.0.1:0"], "not of --server"),
+        (["calls", "x", "--sip", "smoke:127.0.0.1:0"], "--sip 'smoke:127.0.0.1:0': the transport"),
         (["calls", "x", "--server", "x"], "--server 'x': the port is missing"),
         (["calls", "x", "--server", "x:1", "--tls-cert", __file__], "need each other"),
         (["calls", "x", "--max-regression", "1%"], "--max-regression: wants --compare"),

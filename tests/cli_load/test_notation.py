@@ -121,6 +121,7 @@ def test_outcomes_and_headers() -> None:
         (notation.amount, "few", "neither a number nor a share"),
         (notation.amount, "%", "neither a number nor a share"),
         (notation.outcome, "180", "final status"),
+        (notation.outcome, "202", "200, or 300 to 699"),
         (notation.outcome, "200=", "weight"),
         (notation.outcome, "200=0", "weight"),
         (notation.header, "Subject", "is no header field"),

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from hdrh.histogram import HdrHistogram
 from rich.console import Console
 
 from picosip.v1 import load_service_pb2 as load_pb
@@ -15,7 +16,7 @@ from picosip_server.cli_load.compare import compare
 from picosip_server.cli_load.history import History
 from picosip_server.cli_load.html import html_text
 from picosip_server.cli_load.notation import Amount
-from picosip_server.cli_load.plots import rates
+from picosip_server.cli_load.plots import distribution, rates
 from picosip_server.cli_load.report import Report
 from picosip_server.cli_load.report_options import ReportOptions
 from picosip_server.cli_load.thresholds import check
@@ -168,3 +169,25 @@ def test_a_load_of_any_length_is_drawn(length: float) -> None:
 def test_a_load_without_figures_has_a_page_without_plots() -> None:
     nothing = load_pb.LoadReport(name=NAME, state=State.STATE_ENDED)
     assert "svg" not in parsed(html_text(made(nothing))).tags
+
+
+def test_the_distribution_is_drawn_from_the_histogram_where_there_is_one() -> None:
+    histogram = HdrHistogram(1, 3_600_000_000, 3)
+    for value in range(1, 10_001):
+        histogram.record_value(value * 100)
+    one = report(1.0, 10_000, state=State.STATE_ENDED)
+    one.setup.hdr = histogram.encode().decode()
+    one.ClearField("post_dial_delay")
+    one.ClearField("teardown")
+    text = distribution(made(one), None)
+    assert text is not None
+    svg = ElementTree.fromstring(text)
+    (path,) = svg.findall(".//{*}g[@class='series lines']/{*}path")
+    # Up to 99.99 %, beyond which there is less than one of ten thousand.
+    labels = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert "99.99 %" in labels
+    assert "99.999 %" not in labels
+    places = [float(number) for number in path.attrib["d"].split() if number not in "ML"]
+    assert len(places) // 2 > 30
+    # Times rise along the line: further down is less.
+    assert places[1::2] == sorted(places[1::2], reverse=True)

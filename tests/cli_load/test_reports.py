@@ -66,6 +66,16 @@ def test_the_rate_is_that_of_the_time_in_which_they_begin() -> None:
     assert made(report(0.0, 0)).rate == 0.0
 
 
+def test_remainders_of_intervals_have_no_point_unless_they_are_all() -> None:
+    first, last = report(0.01, 1), report(2.05, 20, state=State.STATE_ENDED)
+    for one in (first, last):
+        one.interval.length.FromMilliseconds(50)
+    found = made(first, report(1.0, 10), report(2.0, 20), last)
+    assert [point.time for point in found.series] == [1.0, 2.0]
+    assert found.succeeded == 20
+    assert [point.time for point in made(first, last).series] == [2.05]
+
+
 def test_json_there_and_back(tmp_path: Path) -> None:
     found = made(*whole(failed=1))
     found = found.model_copy(
