@@ -120,7 +120,7 @@ async def _own(options: OwnServerOptions) -> AsyncIterator[Connection]:
 
 
 async def _start(options: OwnServerOptions, address: str, log: Path) -> asyncio.subprocess.Process:
-    command = [sys.executable, "-m", "picosip_server", "serve", "--grpc", address]
+    command = [sys.executable, "-m", "picosip_server.cli_load.child", "serve", "--grpc", address]
     for flag, values in (("--sip", options.sip or _SIP), ("--load-target", options.load_target)):
         for value in values or ():
             command += [flag, value]
@@ -131,7 +131,8 @@ async def _start(options: OwnServerOptions, address: str, log: Path) -> asyncio.
         with log.open("wb") as output:
             return await asyncio.create_subprocess_exec(
                 *command,
-                stdin=asyncio.subprocess.DEVNULL,
+                # See child.py: it ends with this one.
+                stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 # Settings of another server on this machine are none of this one's.

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from picosip.v1 import request_service_pb2 as request_pb, sip_pb2
 from picosip_server.cli_load.report import Report
-from tests.cli_load.conftest import Ran
+from tests.cli_load.conftest import Ran, RunProgram
 from tests.support.app import App, Event
 from tests.support.server import PicosipServer
+from tests.support.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "picosip_server", "load"]
 
@@ -86,9 +87,9 @@ def test_one_answers_and_another_one_calls(tmp_path: Path) -> None:
     assert any("ok 30, failed 0" in line for line in written)
 
 
-def test_a_share_of_busy_ends_misses_a_threshold() -> None:
+def test_a_share_of_busy_ends_misses_a_threshold(load: RunProgram) -> None:
     with answering("--status", "486", "--progress", "100ms") as (port, _):
-        ran = run(
+        ran = load(
             *["calls", f"127.0.0.1:{port}", "--rate", "100", "--count", "5", "--max-fail", "10%"]
         )
     assert (ran.status, ran.err) == (1, "")
@@ -96,19 +97,21 @@ def test_a_share_of_busy_ends_misses_a_threshold() -> None:
     assert "responses        486: 5" in ran.out
 
 
-def test_a_remote_server_calls_itself(tmp_path: Path) -> None:
+def test_a_remote_server_calls_itself(load: RunProgram, tmp_path: Path) -> None:
     with PicosipServer(tmp_path / "server") as server:
         at = ["--server", server.grpc]
-        begun = run("answer", *at, "--users", "load*", "--detach")
+        begun = load("answer", *at, "--users", "load*", "--detach")
         assert begun.status == 0
         name = begun.out.strip()
-        ran = run("calls", server.uri("load{n}", "tcp"), *at, "--count", 5, "--max-fail", 0)
+        ran = load("calls", server.uri("load{n}", "tcp"), *at, "--count", 5, "--max-fail", 0)
         assert (ran.status, ran.err) == (0, "")
-        listed = {one["name"]: one for one in json.loads(run("list", *at, "--json").out)["reports"]}
+        listed = {
+            one["name"]: one for one in json.loads(load("list", *at, "--json").out)["reports"]
+        }
         assert len(listed) == 2
         assert listed[name]["state"] == "STATE_RUNNING"
         assert listed[name]["succeeded"] == "5"
-        stopped = run("stop", name, *at)
+        stopped = load("stop", name, *at)
         assert (stopped.status, stopped.out) == (0, f"{name}: 5 ok, 0 failed\n")
 
 
@@ -131,7 +134,7 @@ def grant(app: App, event: Event) -> None:
         )
 
 
-def test_registrations_and_messages(tmp_path: Path) -> None:
+def test_registrations_and_messages(load: RunProgram, tmp_path: Path) -> None:
     users = tmp_path / "users.toml"
     users.write_text(
         'realm = "x"\n'
@@ -142,7 +145,7 @@ def test_registrations_and_messages(tmp_path: Path) -> None:
     table.write_text("user,secret\n" + "".join(f"u{n},pass-{n}\n" for n in range(3)))
     with PicosipServer(tmp_path / "server", f"--users={users}") as server:
         app = App(server.grpc, on_event=grant, methods=["REGISTER"])
-        ran = run(
+        ran = load(
             *["register", server.uri("").replace("@", ""), "--csv", table, "--count", 6],
             *["--rate", 100, "--aor", "sip:{user}@example.com", "--user", "{user}"],
             *["--password", "{secret}", "--max-fail", 0, "--json", tmp_path / "r.json"],
@@ -156,20 +159,40 @@ def test_registrations_and_messages(tmp_path: Path) -> None:
         assert app.errors == []
         app.close()
         # Nobody takes messages there.
-        ran = run("messages", server.uri("a"), "--count", 3, "--rate", 100, "--max-fail", 0)
+        ran = load("messages", server.uri("a"), "--count", 3, "--rate", 100, "--max-fail", 0)
         assert ran.status == 1
         assert "failed  max-fail  3, limit 0" in ran.out
 
 
-def test_only_loopback_is_a_target() -> None:
-    ran = run("calls", "192.0.2.1", "--count", 1)
+def test_only_loopback_is_a_target(load: RunProgram) -> None:
+    ran = load("calls", "192.0.2.1", "--count", 1)
     assert (ran.status, ran.out.count("\n")) == (3, 1)
     assert "192.0.2.1" in ran.err
 
 
-def test_the_own_server_is_gone_at_the_end(tmp_path: Path) -> None:
+def test_the_own_server_is_gone_at_the_end(load: RunProgram, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    ran = run("messages", "127.0.0.1:9", "--count", 1, "--server-log", log, "--progress", "50ms")
+    ran = load("messages", "127.0.0.1:9", "--count", 1, "--server-log", log, "--progress", "50ms")
     assert ran.status == 0
     assert "drained" in log.read_text()
     assert "stopped" in log.read_text().splitlines()[-1]
+
+
+def test_the_own_server_ends_with_a_command_that_was_killed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = subprocess.Popen(
+        [*COMMAND, "answer", "--progress", "100ms", "--server-log", log],
+        stdout=subprocess.PIPE,
+        env=environment(TMPDIR=str(tmp_path)),
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        output.readline()
+        output.readline()
+        process.kill()
+        assert process.wait(10.0) == -signal.SIGKILL
+    wait_until(
+        lambda: "stopped" in log.read_text("utf-8").splitlines()[-1],
+        timeout=20.0,
+        what="the end of the server",
+    )

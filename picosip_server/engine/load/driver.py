@@ -264,7 +264,7 @@ class Driver(TransactionUser):
             session.offers = invite.offer is not None
             command = invite
         elif isinstance(script, RegisterScript):
-            session = MadeRegistration(self, script.hold, self._bound.append, now)
+            session = MadeRegistration(self, script.hold, self._stays, now)
             command = script.make(session, number, row)
         else:
             assert isinstance(script, MessageScript)
@@ -279,6 +279,12 @@ class Driver(TransactionUser):
         figures.started += 1
         if len(sessions) > figures.peak_active:
             figures.peak_active = len(sessions)
+
+    def _stays(self, session: Session) -> None:
+        """It is bound until the load ends, which may have begun already."""
+        self._bound.append(session)
+        if self.figures.stopping:
+            self._ground.schedule(self)
 
     # Its end.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
-from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
+from hdrh.histogram import HdrHistogram
 
 from picosip.v1 import load_service_pb2 as pb
 from picosip_server.engine.load.figures import LONGEST, MICROSECONDS, LoadFigures, Samples
