@@ -54,7 +54,7 @@ class Sipp:
         messages: bool = True,
     ) -> None:
         self.scenario = scenario
-        self.port = free_port(host)
+        self.port = free_port()
         self._host = f"[{host}]" if ":" in host else host
         self._home = directory / f"{scenario}-{self.port}"
         self._home.mkdir(parents=True)
@@ -81,7 +81,7 @@ class Sipp:
 
     def _listening(self) -> bool:
         assert self.process.running, f"SIPp ended at its start:\n{self.process.tail()}"
-        return is_bound(self._kind, self.port, self._host.strip("[]"))
+        return is_bound(self._kind, self.port)
 
     @property
     def uri(self) -> str:

@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests.interop.recording import Recording
 from tests.interop.sipp import SCENARIOS, Sipp
 from tests.support.app import App
 from tests.support.server import PicosipServer
@@ -91,12 +92,13 @@ def scenario(
 
 
 class Servers:
-    """Servers that are lent out, one borrower each at a time."""
+    """Servers that are lent out, one borrower each at a time. What they send is kept."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._idle: defaultdict[tuple[str, ...], list[PicosipServer]] = defaultdict(list)
         self._all: list[PicosipServer] = []
+        self._recordings: list[Recording] = []
         self._lock = threading.Lock()
 
     @contextmanager
@@ -107,6 +109,7 @@ class Servers:
             number = len(self._all)
         if server is None:
             server = PicosipServer(self._home / f"server{number}-{time.monotonic_ns()}", *flags)
+            self.record(server)
             with self._lock:
                 self._all.append(server)
         try:
@@ -117,11 +120,21 @@ class Servers:
         with self._lock:
             self._idle[flags].append(server)
 
+    def record(self, server: PicosipServer) -> None:
+        """Keeps what a server sends from now on."""
+        recording = Recording(server)
+        with self._lock:
+            self._recordings.append(recording)
+
     def stop(self) -> None:
         """Ends all; each must have done its work without an error of its own."""
         with ExitStack() as stack:
-            for server in self._all:
-                stack.callback(server.stop)
+            while self._all:
+                stack.callback(self._all.pop().stop)
+
+    def sent(self) -> list[bytes]:
+        """All that was sent by servers that have ended."""
+        return [message for each in self._recordings for message in each.finish()]
 
 
 class Play:
@@ -137,6 +150,13 @@ class Play:
     def server(self) -> PicosipServer:
         """A server with the scenario's flags."""
         return self._stack.enter_context(self._servers.lend(self.scenario.flags))
+
+    @contextmanager
+    def server_with(self, *flags: str) -> Generator[PicosipServer]:
+        """A server that ends with the block."""
+        with PicosipServer(self.home / "server", *flags) as server:
+            self._servers.record(server)
+            yield server
 
     @cached_property
     def app(self) -> App:
@@ -192,6 +212,12 @@ class Lanes:
     def outcome(self, label: str) -> None:
         """Waits for a scenario, and raises what it raised."""
         self._outcomes[label].result()
+
+    def sent(self) -> list[bytes]:
+        """All that the servers sent in all scenarios, which are waited for."""
+        self._executor.shutdown()
+        self._servers.stop()
+        return self._servers.sent()
 
     def close(self) -> None:
         """Lets what runs come to its end, begins nothing more, and ends the servers."""

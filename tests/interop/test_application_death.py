@@ -56,7 +56,7 @@ def test_killed_application_resumes_and_ends_all_calls(tmp_path: Path) -> None:
                 assert late.finish().successful == 10
         assert second.wait(20.0) == 0, second.tail()
         observer.wait_for_count("call_ended", 220)
-        observer.wait_for_revision(observer.latest().revision)
+        observer.catch_up()
         assert observer.stats().active_calls == 0
         watched = [event.revision for event in observer.events]
     assert revision < watched[-1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop import scenarios, suite
+from tests.interop.tshark import dissect, flawed
 
 RFCS = Path(__file__).parents[3] / "shared" / "rfc"
 
@@ -19,13 +20,13 @@ scenarios.load()
 def lanes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[suite.Lanes]:
-    """What is to be tested has begun."""
+    """What is to be tested has begun: all, where only what follows from it is."""
     selected = [
         item.callspec.params["scenario"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.function is test_scenario
     ]
-    running = suite.Lanes(selected, tmp_path_factory.mktemp("scenarios"))
+    running = suite.Lanes(selected or suite.registry, tmp_path_factory.mktemp("scenarios"))
     yield running
     running.close()
 
@@ -73,3 +74,12 @@ def test_each_file_calls_itself_by_its_name() -> None:
     for name in suite.files():
         text = (suite.SCENARIOS / f"{name}.xml").read_text()
         assert re.findall(r'<scenario name="([^"]*)"', text) == [name]
+
+
+@pytest.mark.peer("sipp", "tshark")
+@pytest.mark.timeout(600)
+def test_wireshark_finds_no_fault(lanes: suite.Lanes, tmp_path: Path) -> None:
+    """With the SIP and SDP that the servers sent in all of these scenarios, over whatever."""
+    dissected = dissect(lanes.sent(), tmp_path)
+    assert flawed(dissected) == []
+    assert any("sdp" in each.protocols for each in dissected)

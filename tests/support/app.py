@@ -178,6 +178,11 @@ class App:
         """Until the stream has reached ``revision``."""
         self._wait(lambda: self.cursor.revision >= revision, timeout, f"revision {revision}")
 
+    def catch_up(self) -> None:
+        """Until the stream has all that has happened: it and the answers to commands come each
+        its own way."""
+        self.wait_for_revision(self.latest().revision)
+
     def of_kind(self, kind: str) -> list[Event]:
         """The events of one kind so far."""
         return [event for event in self.events if event.WhichOneof("kind") == kind]

@@ -6,9 +6,13 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 Found = TypeVar("Found")
+
+_TIME_WAIT = "06"
+"""State of a connection that is over; a listener may have its port."""
 
 
 def wait_until(
@@ -25,12 +29,7 @@ def wait_until(
         time.sleep(0.01)
 
 
-def family_of(host: str) -> socket.AddressFamily:
-    """Of an IP address."""
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def free_port(host: str = "127.0.0.1", *, also_next: bool = False) -> int:
+def free_port(*, also_next: bool = False) -> int:
     """A port that is free for UDP and TCP at this moment; with ``also_next`` the one after too.
 
     Below the range that the system gives to outgoing connections, so that none of these takes it
@@ -40,19 +39,22 @@ def free_port(host: str = "127.0.0.1", *, also_next: bool = False) -> int:
         port = random.randrange(20000, 32000)
         wanted = (port, port + 1) if also_next else (port,)
         kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
-        if not any(is_bound(kind, each, host) for kind in kinds for each in wanted):
+        if not any(is_bound(kind, each) for kind in kinds for each in wanted):
             return port
     raise OSError("no port is free for both UDP and TCP")
 
 
-def is_bound(kind: socket.SocketKind, port: int, host: str = "127.0.0.1") -> bool:
-    """Whether somebody holds this port."""
-    with socket.socket(family_of(host), kind) as probe:
-        if kind is socket.SOCK_STREAM:
-            # Connections in TIME_WAIT do not count, a listener does.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return True
-        return False
+def is_bound(kind: socket.SocketKind, port: int) -> bool:
+    """Whether somebody holds this port, at any address.
+
+    By the tables of Linux: to try it out by binding would keep the port, if only for a moment,
+    from the very program that is waited for.
+    """
+    tables = ("tcp", "tcp6") if kind is socket.SOCK_STREAM else ("udp", "udp6")
+    for table in tables:
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            # After a number: ADDRESS:PORT of both ends, in hexadecimal digits, and a state.
+            _, local, _, state, *_ = line.split()
+            if int(local.rpartition(":")[2], 16) == port and state != _TIME_WAIT:
+                return True
+    return False

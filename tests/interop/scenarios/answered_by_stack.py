@@ -9,7 +9,7 @@ def answered_by_the_stack(play: Play) -> None:
     app = play.app
     with play.caller() as sipp:
         sipp.finish()
-        app.wait_for_revision(app.latest().revision)
+        app.catch_up()
     assert app.events == []
 
 

@@ -64,6 +64,7 @@ def reliable_provisionals_are_acknowledged(play: Play) -> None:
         call = app.invite(sipp.uri, wait_for=FINAL)
         app.hangup(call)
         sipp.finish()
+    app.catch_up()
     progressed = [event.call_progressed for event in app.of_kind("call_progressed")]
     assert [(p.status.code, p.reliable) for p in progressed] == [(183, True), (180, True)]
 
@@ -82,6 +83,7 @@ def each_repeated_200_is_acknowledged(play: Play) -> None:
         app.hangup(call)
         sipp.finish()
         assert len(set(acknowledged())) == 1
+    app.catch_up()
     assert len(app.of_kind("call_answered")) == 1
 
 
@@ -96,6 +98,7 @@ def second_200_of_a_fork_is_ended(play: Play) -> None:
         assert [dialog.remote_tag for dialog in state.dialogs] == ["left1"]
         app.hangup(call)
         sipp.finish()
+    app.catch_up()
     forks = [event.call_forked.dialog.remote_tag for event in app.of_kind("call_forked")]
     assert forks == ["right1"]
     answers = [event.call_answered.remote_tag for event in app.of_kind("call_answered")]

@@ -170,6 +170,7 @@ def unknown_statuses_count_as_their_class(play: Play) -> None:
             app.invite(sipp.uri, wait_for=FINAL)
         sipp.finish()
     assert failure_of(raised.value).status == 599
+    app.catch_up()
     assert [e.call_progressed.status.code for e in app.of_kind("call_progressed")] == [187]
 
 

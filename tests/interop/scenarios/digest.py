@@ -162,7 +162,7 @@ def server_turns_a_wrong_password_away(play: Play) -> None:
     app = play.app
     with play.caller(flags=("-au", "alice", "-ap", "wrong")) as sipp:
         sipp.finish()
-        app.wait_for_revision(app.latest().revision)
+        app.catch_up()
         assert app.events == []
     assert "wrong" not in play.server.process.tail(10**9)
 

@@ -8,7 +8,6 @@ from picosip.v1 import call_service_pb2 as call_pb, request_service_pb2 as reque
 from tests.interop.suite import Play, scenario
 from tests.support.app import App
 from tests.support.nameserver import NameServer
-from tests.support.server import PicosipServer
 
 FINAL = call_pb.InviteRequest.WAIT_FOR_FINAL
 
@@ -24,7 +23,7 @@ def located(play: Play, stack: ExitStack, *ports: int) -> App:
     }
     names = stack.enter_context(NameServer(records))
     flag = "--dns-server={}:{}".format(*names.address)
-    server = stack.enter_context(PicosipServer(play.home / "server", flag))
+    server = stack.enter_context(play.server_with(flag))
     return stack.enter_context(App(server.grpc))
 
 

@@ -216,6 +216,7 @@ def reinvite_of_ours_is_refused(play: Play) -> None:
         assert state.local_description.sdp.media[0].port == 4000
         app.hangup(call)
         sipp.finish()
+    app.catch_up()
     assert app.of_kind("call_modified") == []
 
 
@@ -279,6 +280,7 @@ def hold_and_resume(play: Play) -> None:
         assert not app.calls.Resume(call_pb.ResumeRequest(name=call), timeout=10).call.local_hold
         app.hangup(call)
         sipp.finish()
+    app.catch_up()
     held = [event.call_held.local_hold for event in app.of_kind("call_held")]
     assert held == [True, False]
 

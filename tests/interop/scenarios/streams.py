@@ -17,7 +17,6 @@ from tests.interop.suite import Play, scenario
 from tests.support.app import App
 from tests.support.failures import failure_of
 from tests.support.raw import SDP, RawMessage, RawTcp, request
-from tests.support.server import PicosipServer
 
 
 def options(peer: RawTcp) -> None:
@@ -39,7 +38,7 @@ def stream_is_cut_inside_a_header(play: Play) -> None:
             # Another connection is served meanwhile.
             options(other)
         options(other)
-    app.wait_for_revision(app.latest().revision)
+    app.catch_up()
     assert app.of_kind("call_received") == []
 
 
@@ -160,7 +159,7 @@ def certificate_names_somebody(play: Play, name: str) -> None:
     flags = trusting(play.home, authority)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        PicosipServer(play.home / "server", *flags) as server,
+        play.server_with(*flags) as server,
         App(server.grpc) as app,
     ):
         uri = f"sip:far@127.0.0.1:{listener.getsockname()[1]};transport=tls"

@@ -67,6 +67,7 @@ def session_is_refreshed_at_half_of_the_interval(play: Play) -> None:
         sipp.wait_until(lambda: refreshes() == expected, "the refreshes")
         app.hangup(call)
         sipp.finish()
+    app.catch_up()
     # What changes nothing is no news.
     assert app.of_kind("call_modified") == []
 
