@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from threading import Barrier, Lock
 
 from picosip_server.engine.accounts import Accounts
@@ -139,6 +140,17 @@ class Engine:
             self._sink([Failed(token=command.token, failure=failure)])
             return
         worker.post(lambda now: worker.core.submit(command, now, call_id))
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Commands that are submitted inside reach the workers with one wake-up for all."""
+        for worker in self._workers:
+            worker.gather(True)
+        try:
+            yield
+        finally:
+            for worker in self._workers:
+                worker.gather(False)
 
     def submit_snapshot(self, token: Hashable) -> None:
         """Answered by ``Completed`` with a ``Snapshot`` of all that lives.

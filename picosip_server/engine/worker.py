@@ -48,6 +48,7 @@ class Worker:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._woken = False
+        self._gathering = False
         self._stopping = False
         self._idle_due = self.now
         self._thread = threading.Thread(target=self._loop, name=f"picosip-worker-{index}")
@@ -82,7 +83,17 @@ class Worker:
         Once the thread has ended, nothing comes of it.
         """
         self._mailbox.append((time.monotonic(), work))
-        self._wake()
+        if not self._gathering:
+            self._wake()
+
+    def gather(self, on: bool) -> None:
+        """While this is on, what is posted wakes nobody; then all of it does, once.
+
+        For a thread that posts much and soon says that it is done.
+        """
+        self._gathering = on
+        if not on and self._mailbox:
+            self._wake()
 
     def arrive(self, data: bytes, source: Source, now: float) -> bool:
         """Has a datagram handled in its turn; any thread may. False: too many wait, it is lost."""

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -129,13 +130,20 @@ class ControlStream:
                     raise _misused("kind", "needs commands or acknowledge_revision")
 
     async def _begin_all(self, commands: Iterable[pb.Command]) -> None:
-        for number, command in enumerate(commands, 1):
+        waiting = iter(commands)
+        while True:
             # The client is not read any more while it has so many without a result.
-            if self._unanswered >= self._most:
+            asked = min(self._most - self._unanswered, _TURN)
+            if asked <= 0:
                 await self._until(lambda: self._unanswered < self._most)
-            self._begin(command)
-            if number % _TURN == 0:
-                await asyncio.sleep(0)
+                continue
+            some = list(islice(waiting, asked))
+            with self._backend.bridge.engine.gather():
+                for command in some:
+                    self._begin(command)
+            if len(some) < asked:
+                return
+            await asyncio.sleep(0)
 
     def _begin(self, command: pb.Command) -> None:
         number = command.command_id

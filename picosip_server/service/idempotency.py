@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 
 from google.protobuf.message import Message
@@ -19,7 +18,7 @@ Done = Callable[[Outcome], None]
 class _Record:
     __slots__ = ("content", "done_at", "kind", "octets", "waiting")
 
-    def __init__(self, content: bytes, done: Done) -> None:
+    def __init__(self, content: int, done: Done) -> None:
         self.content = content
         self.waiting: list[Done] | None = [done]
         """Who wants the outcome; None once there is one."""
@@ -65,14 +64,14 @@ class Idempotency:
         another content.
         """
         self._forget_old()
-        # Only a digest is kept: requests hold passwords.
-        content = hashlib.sha256(request.SerializeToString(deterministic=True))
-        content.update(method.encode())
+        # Only a hash is kept, of 64 bits and with a secret of this process: requests hold
+        # passwords, and it is to find mistakes, not forgeries.
+        content = hash((method, request.SerializeToString(deterministic=True)))
         record = self._records.get(request_id)
         if record is None:
-            self._records[request_id] = _Record(content.digest(), done)
+            self._records[request_id] = _Record(content, done)
             return True
-        if record.content != content.digest():
+        if record.content != content:
             raise wrong_request_id(method)
         if record.waiting is None:
             done(record.outcome())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from picosip_server.engine.audience import Audience
@@ -24,6 +25,12 @@ class EnginePort(Protocol):
 
     def submit(self, command: Command) -> None:
         """Takes a command; exactly one Completed or Failed with its token answers it."""
+
+    def gather(self) -> AbstractContextManager[None]:
+        """Commands that are submitted inside reach the engine's threads together, at the end.
+
+        By one thread at a time, which waits for nothing inside.
+        """
 
     def submit_snapshot(self, token: Hashable) -> None:
         """Asks for a ``Snapshot``, which comes as the value of a Completed."""

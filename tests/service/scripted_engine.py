@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Hashable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from picosip_server.engine.audience import Audience, Nobody
@@ -71,6 +72,9 @@ class ScriptedEngine:
         with self._lock:
             self.commands.append(command)
             self._emit(*self._outputs(command))
+
+    def gather(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def submit_snapshot(self, token: Hashable) -> None:
         with self._lock:

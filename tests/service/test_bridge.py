@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Hashable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
@@ -46,6 +47,9 @@ class Engine:
     def submit(self, command: Command) -> None:
         self.commands.append(command)
         self.tokens.append(command.token)
+
+    def gather(self) -> AbstractContextManager[None]:
+        raise NotImplementedError
 
     def submit_snapshot(self, token: Hashable) -> None:
         self.tokens.append(token)

@@ -343,10 +343,7 @@ _Describing = (
 
 
 def _description(check: Check, request: _Describing, field: str, host: str) -> Body | None:
-    if isinstance(request, call_pb.InviteRequest | call_pb.ModifyRequest):
-        value: sdp_pb2.SessionDescription = request.offer
-    else:
-        value = request.description
     if not request.HasField(field):  # type: ignore[arg-type]
         return None
+    value: sdp_pb2.SessionDescription = getattr(request, field)
     return parts.description(check, field, value, host=host)

@@ -36,6 +36,7 @@ from picosip_server.sip.ua.commands import (
 from picosip_server.sip.uri import Uri, is_urn
 from picosip_server.sip.values import LARGEST_SECONDS
 
+_NO_OPTIONS = Options()
 _MOST_HEADERS = 200
 _MOST_PARTS = 32
 _MOST_EDGES = 4
@@ -154,6 +155,8 @@ def options(
     check: Check, value: pb.MessageOptions, reserved: Collection[str] = ALWAYS_RESERVED
 ) -> Options:
     """What the application adds to the message; ``reserved`` headers are refused."""
+    if not value.ByteSize():
+        return _NO_OPTIONS
     check.count("options.headers", len(value.headers), _MOST_HEADERS)
     for index, header in enumerate(value.headers):
         check.header(f"options.headers[{index}]", header.name, header.value, reserved)
