@@ -80,8 +80,8 @@ class OwnServerOptions(ServerOptions):
         list[str] | None,
         option(
             "--load-target",
-            "NETWORK",
-            "Where the own server may send load. Repeatable.",
+            "HOST[:PORT]",
+            "Where the own server may send load: a network, an address or a name. Repeatable.",
             SERVER,
             default="this machine's loopback addresses only",
         ),

@@ -25,7 +25,7 @@ _ONE_SIGNAL = 0.1
 
 
 class Interruptions:
-    """SIGINT and SIGTERM: the first one asks, the second one insists."""
+    """SIGINT, SIGTERM, SIGHUP: the first one asks, the second one insists."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class Interruptions:
     def caught(self) -> Iterator[None]:
         """While this lasts they come here."""
         loop = asyncio.get_running_loop()
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         for number in numbers:
             loop.add_signal_handler(number, self.came)
         try:

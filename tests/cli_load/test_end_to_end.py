@@ -164,10 +164,12 @@ def test_registrations_and_messages(load: RunProgram, tmp_path: Path) -> None:
         assert "failed  max-fail  3, limit 0" in ran.out
 
 
-def test_only_loopback_is_a_target(load: RunProgram) -> None:
-    ran = load("calls", "192.0.2.1", "--count", 1)
-    assert (ran.status, ran.out.count("\n")) == (3, 1)
-    assert "192.0.2.1" in ran.err
+def test_targets_are_those_of_load_target_else_loopback(load: RunProgram) -> None:
+    for target, flags in (("192.0.2.1", ()), ("127.0.0.1", ("--load-target", "192.0.2.0/24"))):
+        ran = load("calls", target, "--count", 1, *flags)
+        assert (ran.status, ran.out.count("\n")) == (3, 1)
+        assert "PERMISSION_DENIED" in ran.err
+        assert target in ran.err
 
 
 def test_the_own_server_is_gone_at_the_end(load: RunProgram, tmp_path: Path) -> None:

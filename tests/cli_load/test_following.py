@@ -133,8 +133,9 @@ async def test_a_load_that_cannot_be_stopped_is_followed_on() -> None:
             assert (await following).ended
 
 
-def test_ctrl_c_ends_the_process_with_a_report(tmp_path: Path) -> None:
-    """The whole program: SIGINT, Stop, the figures, and thresholds that hold."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_process_with_a_report(number: signal.Signals, tmp_path: Path) -> None:
+    """The whole program: Ctrl-C or a closed terminal, Stop, figures, thresholds that hold."""
     loads = ScriptedLoads([report(1.0, 10)])
     loads.after_stop = [report(2.0, 12, state=State.STATE_ENDED)]
     command = [sys.executable, "-m", "picosip_server", "load", "calls", "127.0.0.1"]
@@ -146,7 +147,7 @@ def test_ctrl_c_ends_the_process_with_a_report(tmp_path: Path) -> None:
         )
         assert process.stdout is not None
         seen = [process.stdout.readline(), process.stdout.readline()]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.stdout.read()
         process.stdout.close()
         assert process.wait(30.0) == 0
