@@ -22,8 +22,9 @@ from picosip_server.engine.load.script import Load
 from picosip_server.engine.orders import Creation
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
-from picosip_server.engine.transport.sockets import MOST_WAITING, Sockets, WorkerNetwork
+from picosip_server.engine.transport.sockets import MOST_WAITING, Sockets
 from picosip_server.engine.transport.stream import DEFAULT_LIMITS, StreamLimits
+from picosip_server.engine.transport.worker_network import WorkerNetwork
 from picosip_server.engine.worker import Worker
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Command

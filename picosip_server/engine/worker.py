@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import selectors
 import socket
 import threading
@@ -43,6 +44,8 @@ class Worker:
         self._sink = sink
         self.arrivals = Arrivals()
         self._mailbox: deque[tuple[float, Callable[[float], None]]] = deque()
+        self._later: list[tuple[float, int, Callable[[float], None]]] = []
+        self._count = 0
         self._waited = 0.0
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -94,6 +97,11 @@ class Worker:
         self._gathering = on
         if not on and self._mailbox:
             self._wake()
+
+    def after(self, delay: float, work: Callable[[float], None]) -> None:
+        """Has ``work(now)`` called after so many seconds. On this worker's thread only."""
+        self._count += 1
+        heapq.heappush(self._later, (self.now + delay, self._count, work))
 
     def arrive(self, data: bytes, source: Source, now: float) -> bool:
         """Has a datagram handled in its turn; any thread may. False: too many wait, it is lost."""
@@ -151,6 +159,8 @@ class Worker:
                 self._turn(posted)
                 self.guard(work, self.now)
             self._take_arrivals()
+            while self._later and self._later[0][0] <= self.now:
+                self.guard(heapq.heappop(self._later)[2], self.now)
             self._turn(self.core.deadline())
             self.guard(self.core.timeout, self.now)
             self.core.waited(self._waited, self.now)
@@ -179,6 +189,8 @@ class Worker:
         if self._mailbox or self.arrivals:
             return 0.0
         due = self.core.deadline()
+        if self._later and (due is None or self._later[0][0] < due):
+            due = self._later[0][0]
         if due is None:
             return IDLE
         return min(IDLE, max(0.0, due - time.monotonic()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
 from itertools import chain, groupby, islice, zip_longest
 from typing import Literal
 
@@ -79,6 +80,8 @@ class Candidate:
     host: str
     """IP address."""
     port: int
+    name: str = field(default="", compare=False)
+    """Whose address it is; empty: it was given as an address."""
 
 
 class NoAnswer(Exception):
@@ -229,7 +232,8 @@ class _Search:
             for version in self._offered.get(transport, ())
         }
         found: list[list[str]] = []
-        if _is_address(host):
+        numeric = _is_address(host)
+        if numeric:
             found = [[host]]
         else:
             for version, kind in ((6, "AAAA"), (4, "A")):
@@ -238,7 +242,7 @@ class _Search:
                     found.append(list(records.addresses) if records is not None else [])
         mixed = filter(None, chain.from_iterable(zip_longest(*found)))
         return [
-            Candidate(kind, address, port or DEFAULT_PORT[kind])
+            Candidate(kind, address, port or DEFAULT_PORT[kind], "" if numeric else host)
             for address in mixed
             if (kind := wanted.get(ipaddress.ip_address(address).version, ""))
         ]

@@ -33,6 +33,7 @@ class Line:
         prepare(self.near)
         self.arrived_: list[bytes] = []
         self.pongs = 0
+        self.stood = 0
         self.broken_: list[ParseError] = []
         self.closed_: list[str] = []
         self.writes = False
@@ -61,6 +62,9 @@ class Line:
         if not self.closed_:
             self.closed_.append(detail)
             self.near.close()
+
+    def stands(self, connection: StreamConnection) -> None:
+        self.stood += 1
 
     def wants(self, connection: StreamConnection, *, write: bool) -> None:
         self.writes = write
@@ -160,8 +164,10 @@ def test_connecting_has_its_time() -> None:
     line.connection.send(MESSAGE, None)
     assert line.after(9.0) == ""
     assert line.after(1.0) == "timed out without an answer"
+    assert line.stood == 0
     line.connection.writable()
     assert line.connection.connected
+    assert line.stood == 1
     assert line.far.recv(1000) == MESSAGE
     assert line.after(1e9) == ""
     line.far.close()

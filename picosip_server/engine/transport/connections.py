@@ -13,6 +13,7 @@ import structlog
 
 from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.network import Sender, Source, Unreachable
+from picosip_server.engine.transport.idle import IdleWatch
 from picosip_server.engine.transport.layers import (
     Framing,
     LayerError,
@@ -21,6 +22,13 @@ from picosip_server.engine.transport.layers import (
     SipFraming,
 )
 from picosip_server.engine.transport.listeners import Listeners
+from picosip_server.engine.transport.peers import (
+    Peer,
+    cannot_connect,
+    peer_of,
+    peer_of_connection,
+)
+from picosip_server.engine.transport.race import Races
 from picosip_server.engine.transport.stream import (
     BATCH,
     DEFAULT_LIMITS,
@@ -33,9 +41,6 @@ from picosip_server.engine.transport.websocket import WebSocketFraming
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.hop import SECURE, WEBSOCKET, Hop, bracketed
 
-_Peer = tuple[str, str, int, str]
-"""Transport, address, port, and for TLS the domain that the peer has proved to be."""
-
 _log = structlog.get_logger("picosip.engine")
 
 
@@ -47,6 +52,7 @@ class Connections:
     numbers of connections that ended, or brought the answer to a keep-alive; ``admits`` says
     whose connections are taken. ``idle`` gets the numbers of those that nothing went over for
     ``idle_timeout`` seconds (0: never), and has ``end_idle`` called for those that nobody needs.
+    ``after`` has something done so many seconds later.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Connections:
         admits: Callable[[str], bool] = lambda host: True,
         idle: Callable[[frozenset[int]], None] = lambda flows: None,
         idle_timeout: float = 0.0,
+        after: Callable[[float, Callable[[float], None]], None] = lambda delay, work: None,
         limits: StreamLimits = DEFAULT_LIMITS,
         tls: TlsContexts | None = None,
     ) -> None:
@@ -76,15 +83,12 @@ class Connections:
         self._pong = pong
         self._clock = clock
         self._admits = admits
-        self._idle = idle
-        self._idle_timeout = idle_timeout
-        self._idle_due = 0.0
-        self._asked: dict[int, float] = {}
-        """Of the last question which of them are needed: when each was used last."""
+        self._idle = IdleWatch(idle_timeout, idle)
         self._limits = limits
         self._complaints = Complaints()
+        self.races = Races(self, after)
         self._by_number: dict[int, StreamConnection] = {}
-        self._by_peer: dict[_Peer, StreamConnection] = {}
+        self._by_peer: dict[Peer, StreamConnection] = {}
         self._by_address: dict[tuple[str, str, int], StreamConnection] = {}
         self._paused: list[selectors.SelectorKey] = []
         self._count = 0
@@ -137,10 +141,32 @@ class Connections:
         or has proved there to be some domain: certificates seldom name addresses, and a phone
         that connected to us listens nowhere (RFC 5923 section 8).
         """
-        connection = self._by_peer.get(_peer_of(hop))
+        connection = self._by_peer.get(peer_of(hop))
         if connection is None and hop.domain in ("", hop.host):
             return self._by_address.get((hop.transport, hop.host, hop.port))
         return connection
+
+    # As the track of races.
+
+    def reaches(self, hop: Hop) -> bool:
+        """Whether a connection to this address stands."""
+        connection = self._reaching(hop)
+        return connection is not None and connection.ready and not connection.closing
+
+    def open(self, hop: Hop) -> int:
+        """Begins a connection, and names it. Raises Unreachable."""
+        return self._connect(hop).number
+
+    def ready(self, number: int) -> bool:
+        """Whether messages pass over this one."""
+        connection = self._by_number.get(number)
+        return connection is not None and connection.ready
+
+    def drop_unused(self, number: int) -> None:
+        """Closes one that did not come about in time, where nobody waits for it."""
+        connection = self._by_number.get(number)
+        if connection is not None and connection.unused:
+            self.closed(connection, "another address answered first")
 
     def expire(self, now: float) -> None:
         """Gives up connections that keep us waiting, and takes renewed certificates. To be called
@@ -151,26 +177,17 @@ class Connections:
             why = connection.overdue(now)
             if why:
                 self.closed(connection, why)
-        if self._idle_timeout and now >= self._idle_due:
-            # Whoever has many of them that are needed is not to be asked all the time.
-            self._idle_due = now + self._idle_timeout / 10
-            self._ask_idle(now - self._idle_timeout)
+        self._idle.look_over(self._by_number.values(), now)
         for key in self._paused:
             self._selector.register(key.fileobj, key.events, key.data)
         self._paused.clear()
-
-    def _ask_idle(self, since: float) -> None:
-        found = [each for each in self._by_number.values() if each.ready and each.used <= since]
-        self._asked = {each.number: each.used for each in found}
-        if found:
-            self._idle(frozenset(self._asked))
 
     def end_idle(self, flows: Iterable[int]) -> None:
         """Nobody needs these; they are closed unless something went over them meanwhile."""
         for number in flows:
             connection = self._by_number.get(number)
-            if connection is not None and self._asked.get(number) == connection.used:
-                self.closed(connection, f"idle for {self._idle_timeout:g} s")
+            if connection is not None and self._idle.still(connection):
+                self.closed(connection, "idle, and needed by nobody")
 
     def read_certificates(self) -> None:
         """Takes certificates that were renewed, changed or not as far as their files tell."""
@@ -238,7 +255,7 @@ class Connections:
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
-            raise _cannot_connect(hop, error.strerror or str(error)) from None
+            raise cannot_connect(hop, error.strerror or str(error)) from None
         try:
             prepare(sock)
             # 18.1.1: where the connection breaks, the peer opens one to the address that it
@@ -263,11 +280,11 @@ class Connections:
             return connection
         except LayerError as error:
             sock.close()
-            raise _cannot_connect(hop, str(error)) from None
+            raise cannot_connect(hop, str(error)) from None
         except (OSError, OverflowError) as error:
             sock.close()
             reason = error.strerror if isinstance(error, OSError) else None
-            raise _cannot_connect(hop, reason or str(error)) from None
+            raise cannot_connect(hop, reason or str(error)) from None
 
     def _add(
         self,
@@ -299,7 +316,7 @@ class Connections:
         events = selectors.EVENT_READ if connected else selectors.EVENT_WRITE
         self._selector.register(sock, events, self._watcher(connection))
         self._by_number[connection.number] = connection
-        self._by_peer[_key(connection)] = connection
+        self._by_peer[peer_of_connection(connection)] = connection
         self._by_address[transport, *peer] = connection
         return connection
 
@@ -323,6 +340,10 @@ class Connections:
         """A single CRLF (RFC 5626 section 3.5.1)."""
         self._pong(connection.number)
 
+    def stands(self, connection: StreamConnection) -> None:
+        """A connection that was opened here is ready."""
+        self.races.stands(connection.number)
+
     def broken(self, connection: StreamConnection, error: ParseError) -> None:
         """The stream lost its frame (18.3); ``_fault`` may answer before it closes."""
         self._fault(error, self._source(connection))
@@ -337,8 +358,9 @@ class Connections:
         _log.debug("connection closed", transport=transport, peer=host, port=port, detail=detail)
         self._closed(connection.number)
         what = "connection to" if connection.ready else "cannot connect to"
+        told = f"{what} {host} port {port}/{transport}: {detail}"
+        self.races.closed(connection.number, told)
         for sender in connection.senders:
-            told = f"{what} {host} port {port}/{transport}: {detail}"
             self._failed(sender, told, connection.number)
 
     def wants(self, connection: StreamConnection, *, write: bool) -> None:
@@ -352,7 +374,7 @@ class Connections:
 
     def _drop(self, connection: StreamConnection) -> None:
         del self._by_number[connection.number]
-        key = _key(connection)
+        key = peer_of_connection(connection)
         if self._by_peer.get(key) is connection:
             del self._by_peer[key]
         address = (connection.transport, *connection.peer)
@@ -378,18 +400,3 @@ class Connections:
 
     def _complain(self, peer: str, reason: str) -> None:
         self._complaints.about(peer, self._clock(), "tcp connection refused", reason=reason)
-
-
-def _cannot_connect(hop: Hop, reason: str) -> Unreachable:
-    return Unreachable(f"cannot connect to {hop.host} port {hop.port}/{hop.transport}: {reason}")
-
-
-def _peer_of(hop: Hop) -> _Peer:
-    # RFC 5923: what one domain has proved is no proof of another at the same address.
-    domain = hop.domain or hop.host
-    return hop.transport, hop.host, hop.port, domain.lower() if hop.transport in SECURE else ""
-
-
-def _key(connection: StreamConnection) -> _Peer:
-    domain = connection.domain.lower() if connection.transport in SECURE else ""
-    return connection.transport, *connection.peer, domain

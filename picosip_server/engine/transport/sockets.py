@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import re
 import selectors
 import socket
@@ -15,11 +14,12 @@ from picosip_server.engine.core import Core
 from picosip_server.engine.guard.guard import Guard
 from picosip_server.engine.guard.peek import begins_something
 from picosip_server.engine.identity import worker_for
-from picosip_server.engine.network import Sender, Source, Ticket, Unreachable
+from picosip_server.engine.network import Sender, Source, Unreachable
 from picosip_server.engine.transport.connections import Connections
 from picosip_server.engine.transport.dns_client import DnsClient
 from picosip_server.engine.transport.idle import ask_needed
 from picosip_server.engine.transport.listeners import Listeners
+from picosip_server.engine.transport.race import Done
 from picosip_server.engine.transport.resolver import Resolver
 from picosip_server.engine.transport.stream import DEFAULT_LIMITS, StreamLimits, open_listener
 from picosip_server.engine.transport.tls import TlsContexts
@@ -27,8 +27,7 @@ from picosip_server.engine.transport.udp import UdpSocket
 from picosip_server.engine.worker import Worker
 from picosip_server.sip import stun
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.hop import DEFAULT_PORT, SECURE, WEBSOCKET, Hop, Target
-from picosip_server.sip.locating import Candidate
+from picosip_server.sip.hop import DEFAULT_PORT, SECURE, WEBSOCKET, Hop
 from picosip_server.sip.stun import looks_like_stun
 
 MOST_CONTACTS = 100_000
@@ -119,6 +118,7 @@ class Sockets:
             admits=self._admits,
             idle=lambda flows: ask_needed(workers, flows, connections.end_idle),
             idle_timeout=self._idle_timeout,
+            after=first.after,
             clock=lambda: first.now,
             limits=self._limits,
             tls=self._tls,
@@ -278,6 +278,11 @@ class Sockets:
         assert self._connections is not None, "nothing is sent before attach"
         self._connections.send(hop, data, sender)
 
+    def race(self, hops: tuple[Hop, Hop], done: Done) -> None:
+        """Finds which of two addresses answers first, from the first worker's thread."""
+        assert self._connections is not None, "nobody looks for anything before attach"
+        self._connections.races.run(hops, done)
+
     def read_certificates(self) -> None:
         """Reads the certificates of TLS again, from the first worker's thread."""
         assert self._connections is not None, "there is no worker before attach"
@@ -297,87 +302,3 @@ class Sockets:
 
 def _on_core(worker: Worker, what: Callable[[Core, float], None], now: float) -> None:
     what(worker.core, now)
-
-
-class WorkerNetwork:
-    """One worker's ``Network``."""
-
-    def __init__(self, sockets: Sockets, worker: Worker, first: Worker) -> None:
-        self._sockets = sockets
-        self._worker = worker
-        self._first = first
-
-    def send(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
-        """See ``Network.send``."""
-        if hop.transport == "UDP":
-            self._sockets.send_udp(hop, data)
-        elif self._worker is self._first:
-            self._sockets.send_tcp(hop, data, sender)
-        else:
-            self._first.post(lambda now: self._hand_over(hop, data, sender))
-
-    def _hand_over(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
-        try:
-            self._sockets.send_tcp(hop, data, sender)
-        except Unreachable as error:
-            if sender is not None:
-                detail = str(error)
-                self._worker.post(lambda now: self._worker.core.failed(sender, detail, now))
-
-    def locate(self, target: Target, ticket: Ticket) -> tuple[Hop, ...] | None:
-        """See ``Network.locate``."""
-        if target.transport and target.transport not in DEFAULT_PORT:
-            raise Unreachable(f"the transport {target.transport} is not offered by this server")
-        # A maddr or next hop may carry an IPv6 address in brackets.
-        host = target.host.strip("[]")
-        learnt = self._sockets.flow_hop(host, target.port)
-        if learnt is None and target.transport == "WS":
-            learnt = self._sockets.secure_hop(host, target.port)
-        if learnt is not None:
-            return (learnt,)
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            if target.transport and target.transport not in self._sockets.listeners.offered:
-                raise Unreachable(
-                    f"this server has no {target.transport} listener: add one with --sip"
-                ) from None
-            self._resolve(target, ticket)
-            return None
-        return (self._hop(host, target.port, target.transport, target),)
-
-    def _hop(self, address: str, port: int, transport: str, target: Target) -> Hop:
-        return self._sockets.listeners.hop(
-            address,
-            port,
-            transport,
-            # RFC 5922 section 7.1: whatever SRV records say, the certificate must name the
-            # domain that was asked for.
-            domain=target.domain or target.host,
-            secure=target.secure,
-        )
-
-    def learn(self, host: str, port: int, flow: int) -> None:
-        """See ``Network.learn``."""
-        self._sockets.learn(host, port, flow)
-
-    def _resolve(self, target: Target, ticket: Ticket) -> None:
-        worker = self._worker
-
-        def lost(detail: str) -> None:
-            worker.post(lambda now: worker.core.not_located(ticket, detail, now))
-
-        def found(candidates: tuple[Candidate, ...]) -> None:
-            hops: list[Hop] = []
-            detail = ""
-            for each in candidates:
-                try:
-                    hops.append(self._hop(each.host, each.port, each.transport, target))
-                except Unreachable as error:
-                    detail = str(error)
-            if not hops:
-                lost(detail)
-                return
-            worker.post(lambda now: worker.core.located(ticket, tuple(hops), now))
-
-        self._sockets.resolver.resolve(target, found=found, lost=lost)

@@ -63,6 +63,9 @@ class Owner(Protocol):
     def closed(self, connection: StreamConnection, detail: str) -> None:
         """The connection is to be closed, or is already."""
 
+    def stands(self, connection: StreamConnection) -> None:
+        """Messages pass from now on."""
+
     def wants(self, connection: StreamConnection, *, write: bool) -> None:
         """What the loop is to watch for."""
 
@@ -143,6 +146,11 @@ class StreamConnection:
         return self.connected and self._security.ready and self._framing.ready
 
     @property
+    def unused(self) -> bool:
+        """Whether nobody waits for it to stand."""
+        return not self._waiting
+
+    @property
     def senders(self) -> list[Sender]:
         """Whose messages have not left yet."""
         return [sender for _, sender in (*self._out, *self._waiting) if sender is not None]
@@ -214,6 +222,7 @@ class StreamConnection:
             return
         if self.ready:
             self._ready_due = None
+            self._owner.stands(self)
             waiting, self._waiting = self._waiting, []
             for data, sender in waiting:
                 self._queued -= len(data)
