@@ -151,7 +151,7 @@ def test_message(users: tuple[User, User]) -> None:
     assert raised.value.sip_status.code == 480
 
 
-@pytest.mark.parametrize("users", ["udp", "tcp", "tls"], indirect=True)
+@pytest.mark.parametrize("users", TRANSPORTS, indirect=True)
 def test_presence(users: tuple[User, User]) -> None:
     """Bob publishes, changes and withdraws; Alice is told each time."""
     alice, bob = users

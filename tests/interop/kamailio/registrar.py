@@ -52,7 +52,8 @@ class Kamailio:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port(also_next=True)
-        flags = [part for name in defines for part in ("-A", name)]
+        given = (*defines, f'SELF="{self.uri}"')
+        flags = [part for name in given for part in ("-A", name)]
         shows = f"/127.0.0.1:{shown}" if shown else ""
         if tls:
             flags += ["-l", f"tls:127.0.0.1:{self.port + 1}"]
