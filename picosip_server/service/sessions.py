@@ -72,7 +72,7 @@ class Sessions:
 
     def left(self, session: Session, superseded: Callable[[], None], *, lost: bool) -> None:
         """A stream has ended: in order, or it was lost and may be replaced by another."""
-        if session.superseded is not superseded:
+        if session.superseded != superseded:
             # It has been.
             return
         session.superseded = None

@@ -211,7 +211,7 @@ def test_every_kind_of_the_engine_is_converted() -> None:
 
 
 def test_an_unknown_kind_is_an_error() -> None:
-    @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+    @dataclasses.dataclass(slots=True, kw_only=True)
     class Unheard(events.Event):
         pass
 

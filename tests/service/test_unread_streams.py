@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from picosip.v1 import (
     admin_service_pb2 as admin_pb,
@@ -22,17 +25,26 @@ BODY = b"x" * 60_000
 """Of each message; all of them together are far more than gRPC sends ahead."""
 
 EACH = 4
-TRACE, EVENTS = "/picosip.v1.AdminService/Trace", "/picosip.v1.EventService/Events"
+TRACE = "/picosip.v1.AdminService/Trace"
+EVENTS = "/picosip.v1.EventService/Events"
+CONTROL = "/picosip.v1.EventService/Control"
 
 
-def unread(server: PicosipServer, channel: grpc.Channel) -> list[Any]:
-    """Traces and event streams that have begun and are not read, though there is much to say."""
+def opening(wanted: event_pb.EventFilter, over: threading.Event) -> Iterator[Message]:
+    """What a client says on a Control stream that it then leaves open."""
+    yield event_pb.ControlRequest(open=event_pb.ControlOpen(filter=wanted))
+    over.wait()
+
+
+def unread(channel: grpc.Channel, over: threading.Event) -> list[Any]:
+    """Streams of each kind that have begun and are not read, though there is much to say."""
     admin, events = admin_grpc.AdminServiceStub(channel), event_grpc.EventServiceStub(channel)
     wanted = event_pb.EventFilter(handle_methods=["MESSAGE"], include_messages=True)
     streams: list[Any] = []
     for _ in range(EACH):
         streams.append(admin.Trace(admin_pb.TraceRequest(include_raw=True)))
         streams.append(events.Events(event_pb.EventsRequest(filter=wanted)))
+        streams.append(events.Control(opening(wanted, over)))
     for stream in streams:
         next(stream)
     return streams
@@ -55,15 +67,21 @@ def fill(server: PicosipServer) -> None:
 @pytest.mark.parametrize("leave", [True, False], ids=["clients-leave", "server-leaves"])
 def test_all_end_as_cancelled(tmp_path: Path, leave: bool) -> None:
     """Nothing is logged as an error, and the process ends as it should."""
+    over = threading.Event()
     server = PicosipServer(tmp_path / "server", "--log-level=debug")
     # The server is stopped before the channel is closed.
     with grpc.insecure_channel(server.grpc) as channel, server:
-        streams = unread(server, channel)
+        streams = unread(channel, over)
         fill(server)
         if leave:
             for stream in streams:
                 stream.cancel()
+    over.set()
     ends = [line for line in server.log_lines() if line["event"] == "rpc"]
     assert [line["code"] for line in ends] == ["CANCELLED"] * len(ends)
-    assert sorted(line["method"] for line in ends) == [TRACE] * (EACH + 1) + [EVENTS] * EACH
+    assert sorted(line["method"] for line in ends) == [
+        *([TRACE] * (EACH + 1)),
+        *([CONTROL] * EACH),
+        *([EVENTS] * EACH),
+    ]
     assert all(line["peer"].startswith("ipv4:127.0.0.1:") for line in ends)
