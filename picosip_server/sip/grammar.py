@@ -148,7 +148,10 @@ class Params(tuple[tuple[str, str | None], ...]):
     def has(self, name: str) -> bool:
         """True if the parameter is there, with or without a value."""
         name = name.lower()
-        return any(key.lower() == name for key, _ in self)
+        for key, _ in self:
+            if key == name or key.lower() == name:
+                return True
+        return False
 
     def with_(self, name: str, value: str | None = None) -> Params:
         """A copy with the parameter set: in its place if it was there, else at the end."""
