@@ -60,19 +60,33 @@ class Orders:
     def submit(self, command: Command, now: float, call_id: str) -> None:
         """Has a command carried out; ``call_id`` is for those that make something new."""
         try:
-            if isinstance(command, Creation):
+            if isinstance(command, commands.CallCommand):
+                self._on_call(command, now)
+            elif isinstance(command, Creation):
                 self._create(command, now, call_id)
             else:
                 self._pass_on(command, now)
         except LocalProtocolError as error:
             self._population.fail(command.token, invalid("options", str(error)), now)
 
+    def _on_call(self, command: commands.CallCommand, now: float) -> None:
+        population = self._population
+        call = population.calls.get(command.name)
+        if isinstance(command, commands.TransferToCall):
+            found = self._attended(command)
+            if isinstance(found, Failure):
+                population.fail(command.token, found)
+                return
+            command = found
+        if call is None:
+            population.fail(command.token, not_found(command.name))
+        else:
+            population.run(call, call.command(command, now), now)
+
     def _pass_on(self, command: Command, now: float) -> None:
         population = self._population
         user: TransactionUser | None
-        if isinstance(command, commands.CallCommand):
-            user, name = population.calls.get(command.name), command.name
-        elif isinstance(command, commands.RegistrationCommand):
+        if isinstance(command, commands.RegistrationCommand):
             user, name = population.registrations.get(command.name), command.name
         elif isinstance(command, SubscriptionCommand):
             user, name = population.routes.get(subscription_key(command.name)), command.name
@@ -81,12 +95,6 @@ class Orders:
         else:
             assert isinstance(command, commands.Respond)
             user, name = population.routes.get(request_key(command.name)), command.name
-        if isinstance(command, commands.TransferToCall):
-            found = self._attended(command)
-            if isinstance(found, Failure):
-                population.fail(command.token, found)
-                return
-            command = found
         if user is None:
             population.fail(command.token, not_found(name))
         else:
@@ -118,7 +126,7 @@ class Orders:
             return
         if isinstance(command, commands.Ping):
             command = options_request(command)
-        if isinstance(command, commands.Invite | commands.Transact | Subscribe | Publish):
+        if isinstance(command, (commands.Invite, commands.Transact, Subscribe, Publish)):
             command = self._accounts.complete(command)
         field, target = _target(command)
         options = command.options
@@ -223,7 +231,7 @@ def _target(
         return "to_address.uri", command.to_address.uri
     if isinstance(command, commands.Register):
         return "registrar_uri", command.registrar
-    if isinstance(command, Subscribe | Publish):
+    if isinstance(command, (Subscribe, Publish)):
         return "uri", command.uri
     # The one RPC for a MESSAGE has no other address.
     return ("to_address.uri" if command.method == "MESSAGE" else "uri"), command.uri

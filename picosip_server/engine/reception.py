@@ -182,7 +182,7 @@ class Reception:
     ) -> None:
         call = self._population.routes.get(dialog_key(request.call_id, request.to.tag))
         self._population.trace(request, data, source, call, now)
-        if isinstance(call, Call | OutgoingSubscription | NotifyingUser):
+        if isinstance(call, (Call, OutgoingSubscription, NotifyingUser)):
             refusal = self._admission.refuse_inside(request)
             refusal = refusal or self._counted(self._gate.check_inside(request, call, source, now))
             if refusal is not None:

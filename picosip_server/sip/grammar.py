@@ -94,6 +94,8 @@ def number(text: str, largest: int) -> int:
     """
     if not (text.isascii() and text.isdigit()):
         raise ParseError("not a number")
+    if len(text) < 10 and (small := int(text)) <= largest:
+        return small
     if len(text) > 20:
         # int() refuses thousands of digits with an error of its own.
         text = text.lstrip("0") or "0"
@@ -148,7 +150,8 @@ class Params(tuple[tuple[str, str | None], ...]):
     def has(self, name: str) -> bool:
         """True if the parameter is there, with or without a value."""
         name = name.lower()
-        for key, _ in self:
+        # No any(): a generator costs more than the search.
+        for key, _ in self:  # noqa: SIM110
             if key == name or key.lower() == name:
                 return True
         return False

@@ -191,9 +191,11 @@ class Headers:
         for position, field in enumerate(self._items):
             if canonical(field[0]) == key:
                 self._items[position] = (name, value)
-                break
-        else:
-            self._items.append((name, value))
+                if self._index is not None:
+                    self._index[key][0] = value
+                self.memo.clear()
+                return
+        self._items.append((name, value))
         self._changed()
 
     def remove(self, name: str) -> None:

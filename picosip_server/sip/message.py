@@ -16,7 +16,7 @@ from picosip_server.sip.values import (
 )
 from picosip_server.sip.via import Via, parse_list as parse_vias
 
-_PLAIN_TYPES = frozenset({"application/sdp", "text/plain", "application/dtmf-relay"})
+_PLAIN_TYPES = {kind: kind for kind in ("application/sdp", "text/plain", "application/dtmf-relay")}
 """The most frequent Content-Types, as they are usually written."""
 
 
@@ -131,8 +131,9 @@ class Message:
         value = self.headers.get("Content-Type")
         if value is None:
             return ""
-        if value in _PLAIN_TYPES:
-            return value
+        plain = _PLAIN_TYPES.get(value)
+        if plain is not None:
+            return plain
         type_, slash, subtype = value.partition(";")[0].partition("/")
         type_, subtype = type_.strip(" \t"), subtype.strip(" \t")
         if not (slash and is_token(type_) and is_token(subtype)):
@@ -164,7 +165,13 @@ class Message:
     def session_expires(self) -> SessionExpires | None:
         """The session interval that is asked for or granted (RFC 4028 section 4)."""
         value = self.headers.get("Session-Expires")
-        return None if value is None else SessionExpires.parse(value)
+        if value is None:
+            return None
+        memo = self.headers.memo
+        expires: SessionExpires | None = memo.get("session-expires")
+        if expires is None:
+            expires = memo["session-expires"] = SessionExpires.parse(value)
+        return expires
 
     @property
     def min_se(self) -> int | None:

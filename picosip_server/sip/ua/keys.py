@@ -24,7 +24,16 @@ def server_key(request: Request, method: str = "") -> Hashable:
     Branches without the magic cookie are of RFC 2543: there the transaction is told
     by Request-URI, tags, Call-ID, CSeq number and the whole top Via.
     """
-    method = method or request.method
+    if method:
+        return _server_key(request, method)
+    memo = request.headers.memo
+    key: Hashable | None = memo.get("server key")
+    if key is None:
+        key = memo["server key"] = _server_key(request, request.method)
+    return key
+
+
+def _server_key(request: Request, method: str) -> Hashable:
     if method == "ACK":
         method = "INVITE"
     via = request.via
@@ -50,7 +59,8 @@ def server_key_by(via: Via, method: str) -> Hashable:
 
 def merge_key(request: Request) -> Hashable:
     """By which two branches of one forked request are told to be the same (8.2.2.2)."""
-    return ("m", request.from_.tag, request.call_id, request.cseq.number, request.cseq.method)
+    cseq = request.cseq
+    return ("m", request.from_.tag, request.call_id, cseq.number, cseq.method)
 
 
 def dialog_key(call_id: str, local_tag: str) -> Hashable:

@@ -176,6 +176,8 @@ class TransactionUser:
     def located(self, ticket: int, hops: tuple[Hop, ...], now: float) -> list[Effect]:
         """The answer to ``Locate``: hops in order of preference."""
         exchange = self._located.pop(ticket, None)
+        if not self._located:
+            self._located = {}
         if exchange is not None:
             exchange.located(hops, now)
         return self.flush()
@@ -247,6 +249,9 @@ class TransactionUser:
 
     def on_ack(self, serving: Serving, ack: Request, now: float) -> None:
         """An ACK came that belongs to an accepted INVITE transaction."""
+
+    def on_served(self, serving: Serving) -> None:
+        """A server transaction has ended."""
 
     def on_unacknowledged(self, serving: Serving, now: float) -> None:
         """Timer H: no ACK came for a refused INVITE (17.2.1)."""
@@ -365,6 +370,8 @@ class TransactionUser:
         """Forgets a client transaction."""
         if self._attempts.pop(key, None) is not None:
             self.unbind(key)
+            if not self._attempts:
+                self._attempts = {}
 
     def _perform(self, serving: Serving, effects: list[TransactionEffect], now: float) -> None:
         for effect in effects:
@@ -379,6 +386,10 @@ class TransactionUser:
                     self.unbind(serving.key)
                     if serving.merge is not None:
                         self.unbind(serving.merge)
+                    if not self._servings:
+                        # A dictionary keeps the size that it once had.
+                        self._servings = {}
+                    self.on_served(serving)
             else:
                 self.on_unacknowledged(serving, now)
 

@@ -215,7 +215,7 @@ class Call(SessionUser, ABC):
                 self.answer(command, now)
         elif isinstance(command, commands.Modify):
             self.changes.modify(command, now)
-        elif isinstance(command, commands.Hold | commands.Resume):
+        elif isinstance(command, (commands.Hold, commands.Resume)):
             self.changes.hold(command, now)
         elif isinstance(command, commands.Transfer):
             self.transfers.command(command, now)

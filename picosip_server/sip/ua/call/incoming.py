@@ -56,9 +56,9 @@ class IncomingCall(RingingCall):
 
     def start(self, now: float) -> None:
         """Answers 100 at once, and tells the application."""
-        self.respond(self._invite, now, 100)
+        self.respond(self.invite, now, 100)
         # 13.3.1: an INVITE may say how long it is worth answering.
-        expires = self._invite.request.expires
+        expires = self.invite.request.expires
         if expires is not None:
             self.alarm("expires", now + expires)
         if self.listener is not None or self.context.hears(self.name, self.labels):
@@ -70,7 +70,7 @@ class IncomingCall(RingingCall):
                 resource=self.name,
                 at=now,
                 labels=self.labels,
-                message=self._invite.request,
+                message=self.invite.request,
                 call=self.snapshot(),
                 offer=self._offered,
                 answer_by=self._answer_by,
@@ -113,7 +113,7 @@ class IncomingCall(RingingCall):
         if command.policy is not None:
             self.policy = command.policy
             self.timer.wish(command.policy.session_timer)
-        least = self.timer.too_small(self._invite.request)
+        least = self.timer.too_small(self.invite.request)
         if least is not None:
             self._refuse_interval(command, least, now)
             return
@@ -128,15 +128,16 @@ class IncomingCall(RingingCall):
             body = None
         if body is not None:
             self.describe(body)
-        self._reliable.stop()
+        if self._sender is not None:
+            self._sender.stop()
         self.disarm("answer", "attach", "expires", "extend")
-        fields = [*capability_headers(), *self.timer.answer_fields(self._invite.request)]
+        fields = [*capability_headers(), *self.timer.answer_fields(self.invite.request)]
         response = self._response(200, "", command.options, body, fields)
         self.state = CallState.CONNECTING
         self.answer_time = now
         self._leg.answered = True
         self._leg.dialog.early = False
-        self.send_response(self._invite, response, now)
+        self.send_response(self.invite, response, now)
         self._acceptance = Acceptance(response, self.context.timers, now)
         self.alarm("2xx", self._acceptance.due)
         self.run_timer(now)
@@ -206,7 +207,7 @@ class IncomingCall(RingingCall):
         headers: list[tuple[str, str]] | None = None,
     ) -> None:
         response = self.respond(
-            self._invite,
+            self.invite,
             now,
             status,
             reason,
@@ -228,7 +229,7 @@ class IncomingCall(RingingCall):
 
     def on_dialog_ack(self, leg: Leg, ack: Request, now: float) -> None:
         """The ACK to our 2xx (13.3.1.4)."""
-        if self._acceptance is None or ack.cseq.number != self._invite.request.cseq.number:
+        if self._acceptance is None or ack.cseq.number != self.invite.request.cseq.number:
             return
         self._acceptance = None
         self.disarm("2xx")
@@ -274,13 +275,13 @@ class IncomingCall(RingingCall):
     def on_remote_bye(self, bye: Request, now: float) -> None:
         """15.1.2: a BYE in the early dialog ends the pending INVITE with 487."""
         if self.state in UNANSWERED:
-            self.respond(self._invite, now, 487, to_tag=self.tag)
+            self.respond(self.invite, now, 487, to_tag=self.tag)
         super().on_remote_bye(bye, now)
 
     def _withdrawn(
         self, reasons: tuple[str, ...], now: float, message: Request | None = None
     ) -> None:
-        response = self.respond(self._invite, now, 487, to_tag=self.tag)
+        response = self.respond(self.invite, now, 487, to_tag=self.tag)
         self.end(
             Termination(cause=Cause.CANCELLED, status=487, reason=response.reason, reasons=reasons),
             now,
@@ -296,7 +297,8 @@ class IncomingCall(RingingCall):
 
     def on_end(self, termination: Termination, now: float) -> None:
         """Tells an Answer that will not see its ACK."""
-        self._reliable.stop()
+        if self._sender is not None:
+            self._sender.stop()
         if self._queued_answer is not None:
             self._answers.append(self._queued_answer.token)
         if self._answers:
@@ -309,7 +311,7 @@ class IncomingCall(RingingCall):
 
     def timeout(self, now: float) -> list[Effect]:
         """RFC 3262 section 3: without a PRACK within 64*T1 the INVITE gets a 5xx."""
-        if not self._reliable.timeout(now):
+        if self._sender is not None and not self._sender.timeout(now):
             self._refuse(504, "", Options(), now, Cause.TIMEOUT)
         return super().timeout(now)
 
@@ -331,7 +333,7 @@ class IncomingCall(RingingCall):
         acceptance = self._acceptance
         assert acceptance is not None
         if acceptance.repeat(now):
-            self.send_response(self._invite, acceptance.response, now)
+            self.send_response(self.invite, acceptance.response, now)
             self.alarm("2xx", acceptance.due)
         else:
             # 13.3.1.4: no ACK: the dialog stands, and is ended with BYE.

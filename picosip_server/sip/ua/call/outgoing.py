@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.dialog import Dialog
@@ -306,6 +306,8 @@ class OutgoingCall(Call):
     def _acknowledge(
         self, leg: Leg, body: Body | None, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
+        assert leg.invite is not None, "its transaction lasts until all is acknowledged"
+        leg.acknowledged = True
         leg.acknowledgement = Acknowledgement(self, leg.dialog, leg.invite, body, headers)
         leg.acknowledgement.start()
 
@@ -417,7 +419,7 @@ class OutgoingCall(Call):
         now: float,
     ) -> None:
         """A 2xx is acknowledged before its dialog is ended (13.2.2.4)."""
-        if leg.acknowledgement is None:
+        if not leg.acknowledged:
             self._acknowledge(leg, None)
         super().send_bye(leg, headers, done, now)
 
@@ -431,9 +433,21 @@ class OutgoingCall(Call):
                 self._cancel((), now)
             return
         for leg in self.live_legs():
-            if leg.acknowledgement is None:
+            if not leg.acknowledged:
                 self._acknowledge(leg, None)
         super().on_remote_bye(bye, now)
+
+    def dismiss(self, key: Hashable) -> None:
+        """Timer M (RFC 6026): no 2xx comes any more, and a call that stands for hours need not
+        keep what it was made from."""
+        super().dismiss(key)
+        current = self._exchange.current
+        if current is None or current.key != key or self.state is not CallState.CONFIRMED:
+            return
+        if all(leg.acknowledged for leg in self.legs.values() if leg.answered):
+            self._exchange.shed()
+            for leg in self.legs.values():
+                leg.shed()
 
     def _cancel(self, headers: tuple[tuple[str, str], ...], now: float) -> None:
         self.state = CallState.TERMINATING

@@ -39,7 +39,7 @@ SAY_AGAIN_RELIABLY = 150.0
 class RingingCall(Call):
     """What an incoming call does with provisional responses, and with descriptions in them."""
 
-    __slots__ = ("_invite", "_leg", "_offered", "_progress", "_queued_answer", "_reliable")
+    __slots__ = ("_invite", "_leg", "_offered", "_progress", "_queued_answer", "_sender")
 
     DIRECTION = CallDirection.INCOMING
 
@@ -67,31 +67,39 @@ class RingingCall(Call):
             now=now,
         )
         self.authenticated_user = authenticated_user
-        self._invite = self.serve(request, hop, now)
-        self._leg = Leg(Dialog.uas(request, self.tag), request)
+        self._invite: Serving | None = self.serve(request, hop, now)
+        self._leg = Leg(Dialog.uas(request, self.tag))
         self._leg.learn(request)
         self.legs[request.from_.tag] = self._leg
         self._offered = description_of(request)
         if self._offered is not None:
             self._leg.offer_answer.offer(Side.REMOTE)
             self._leg.remote_description = self._offered
-        self._reliable = ReliableSender(
-            lambda response, now: self.send_response(self._invite, response, now),
-            context.timers,
-            context.identity.rseq(),
-            request.cseq.number,
-        )
+        self._sender: ReliableSender | None = None
         self._progress: commands.Progress | None = None
         """The last one sent."""
         self._queued_answer: commands.Answer | None = None
         """Waits until a description of ours is acknowledged (RFC 3262 section 3)."""
+
+    @property
+    def invite(self) -> Serving:
+        """The INVITE that made the call, while its transaction lasts."""
+        assert self._invite is not None
+        return self._invite
+
+    def on_served(self, serving: Serving) -> None:
+        """Timer L, H or I (RFC 6026): a call that stands for hours need not keep its INVITE."""
+        if serving is self._invite and self.state is CallState.CONFIRMED:
+            self._invite = None
+            self._progress = None
+            self._sender = None
 
     def progress(self, command: commands.Progress, now: float) -> None:
         """Sends a 1xx, reliably where asked or required."""
         if self.state not in UNANSWERED or self._queued_answer is not None:
             self._wrong_state(command, "only a call that is not answered yet can progress")
             return
-        request = self._invite.request
+        request = self.invite.request
         reliable = command.reliable or "100rel" in request.require
         if reliable and "100rel" not in request.require + request.supported:
             self.fail(
@@ -119,13 +127,24 @@ class RingingCall(Call):
         own = [("Allow", ALLOW)] if command.reliable else []
         response = self._response(command.status, command.reason, command.options, body, own)
         if command.reliable:
-            self._reliable.send(response, body is not None, now)
+            self._reliable().send(response, body is not None, now)
         else:
-            self.send_response(self._invite, response, now)
+            self.send_response(self.invite, response, now)
         # Said again, lest a proxy cancels the call. What is known to arrive is said less often,
         # and without its description, which has arrived.
         self._progress = replace(command, description=None) if command.reliable else command
         self.alarm("extend", now + (SAY_AGAIN_RELIABLY if command.reliable else SAY_AGAIN))
+
+    def _reliable(self) -> ReliableSender:
+        if self._sender is None:
+            context = self.context
+            self._sender = ReliableSender(
+                lambda response, now: self.send_response(self.invite, response, now),
+                context.timers,
+                context.identity.rseq(),
+                self.invite.request.cseq.number,
+            )
+        return self._sender
 
     def _describe(self, command: commands.Progress, body: Body, reliable: bool) -> bool:
         """Follows what a description in a provisional is: offer, answer, or only a preview."""
@@ -162,7 +181,7 @@ class RingingCall(Call):
     def on_prack(self, leg: Leg, serving: Serving, now: float) -> None:
         """RFC 3262 section 3: a PRACK that matches stops the repetition; else 481."""
         request = serving.request
-        if not self._reliable.acknowledge(request, now):
+        if self._sender is None or not self._sender.acknowledge(request, now):
             self.respond(serving, now, 481)
             return
         description = description_of(request)
@@ -208,7 +227,7 @@ class RingingCall(Call):
         self._after_prack(now)
 
     def _after_prack(self, now: float) -> None:
-        self._reliable.proceed(now)
+        self._reliable().proceed(now)
         if self._queued_answer is not None and self._may_accept():
             command, self._queued_answer = self._queued_answer, None
             self._accept(command, now)
@@ -216,14 +235,14 @@ class RingingCall(Call):
     @property
     def description_unacknowledged(self) -> bool:
         """RFC 3262 section 3: a description of ours awaits its PRACK."""
-        return self._reliable.description_outstanding
+        return self._sender is not None and self._sender.description_outstanding
 
     @abstractmethod
     def _accept(self, command: commands.Answer, now: float) -> None:
         """Sends the 2xx."""
 
     def _may_accept(self) -> bool:
-        return not self._reliable.description_outstanding
+        return not self.description_unacknowledged
 
     def _response(
         self,
@@ -234,11 +253,11 @@ class RingingCall(Call):
         headers: Iterable[tuple[str, str]] = (),
     ) -> Response:
         """A response that makes or keeps a dialog (12.1.1)."""
-        request = self._invite.request
+        request = self.invite.request
         self.contact_params = options.contact_params or self.contact_params
         self.advertised(options.headers)
         own = [("Record-Route", each) for each in request.headers.get_all("Record-Route")]
-        own.append(("Contact", self.contact(self._invite.hop)))
+        own.append(("Contact", self.contact(self.invite.hop)))
         return response_to(
             request,
             status,
@@ -251,7 +270,8 @@ class RingingCall(Call):
 
     def deadline(self) -> float | None:
         """Transactions, alarms, and the reliable provisional that is out."""
-        return earlier(super().deadline(), self._reliable.deadline())
+        due = super().deadline()
+        return due if self._sender is None else earlier(due, self._sender.deadline())
 
     def _wrong_state(self, command: commands.CallCommand, why: str) -> None:
         self.fail_state(

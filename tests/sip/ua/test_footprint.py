@@ -1,0 +1,53 @@
+"""What a call that stands keeps: no messages, once they cannot come again."""
+
+import gc
+from types import FunctionType, ModuleType
+
+from picosip_server.sip.message import Message
+from picosip_server.sip.ua import events
+from picosip_server.sip.ua.snapshots import CallState
+from tests.engine.memory import Host, Simulation
+
+ALL_TIMERS = 40.0
+"""Seconds after which no transaction of a call's beginning is left (64*T1 and more)."""
+
+
+def kept_messages(host: Host, name: str) -> list[Message]:
+    """The messages that can be reached from a call, its shared surroundings left out."""
+    call = host.core._population.calls[name]
+    seen = {id(call.context)}
+    found: list[Message] = []
+    waiting: list[object] = [call]
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, (type, ModuleType)):
+            continue
+        seen.add(id(each))
+        if isinstance(each, Message):
+            found.append(each)
+        if isinstance(each, FunctionType):
+            # Not its module: what it closes over.
+            waiting.extend(each.__closure__ or ())
+        else:
+            waiting.extend(gc.get_referents(each))
+    return found
+
+
+def test_a_call_that_stands_keeps_no_messages() -> None:
+    simulation = Simulation()
+    caller, callee = simulation.host("192.0.2.1"), simulation.host("192.0.2.2")
+    caller.invite("sip:bob@192.0.2.2")
+    simulation.run(until=lambda: bool(callee.of(events.CallReceived)))
+    assert kept_messages(callee, callee.call())
+    callee.answer(callee.call())
+    simulation.run(until=lambda: bool(callee.of(events.CallConfirmed)))
+    assert kept_messages(caller, caller.call())
+    simulation.run(ALL_TIMERS)
+    assert kept_messages(caller, caller.call()) == []
+    assert kept_messages(callee, callee.call()) == []
+    # It can be ended all the same.
+    callee.hangup(callee.call())
+    simulation.run(ALL_TIMERS)
+    states = {host.of(events.CallEnded)[0].call.state for host in (caller, callee)}
+    assert states == {CallState.TERMINATED}
+    assert caller.core.idle and callee.core.idle
