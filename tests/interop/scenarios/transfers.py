@@ -73,6 +73,27 @@ def refer_is_refused(play: Play) -> None:
     assert len(app.of_kind("incoming_request")) == 1
 
 
+@scenario("rfc3515-s2.4.4-refer-outside-uac", methods=["REFER"])
+def refer_outside_a_call(play: Play) -> None:
+    app = play.app
+    with play.caller() as sipp:
+        asked = app.wait_for("incoming_request").incoming_request
+        assert (asked.method, asked.call) == ("REFER", "")
+        assert asked.refer_to.uri == "sip:third@192.0.2.1"
+        app.requests.Respond(
+            request_pb.RespondRequest(name=asked.name, status=sip_pb2.SipStatus(code=202)),
+            timeout=10,
+        )
+        told = app.wait_for("subscription_changed").subscription_changed.subscription
+        assert (told.role, told.incoming_request) == (Subscription.ROLE_NOTIFIER, asked.name)
+        body = sip_pb2.Body(content_type="message/sipfrag", data=b"SIP/2.0 200 OK\r\n")
+        request = subscription_pb.NotifyRequest(
+            name=told.name, state=Subscription.STATE_TERMINATED, body=body
+        )
+        subscription_grpc.SubscriptionServiceStub(app.channel).Notify(request, timeout=10)
+        sipp.finish()
+
+
 def replaces_of(sipp: Sipp) -> str:
     """What a Replaces must say to mean the call that SIPp has placed."""
     answer = next(m for m in sipp.received() if m.status == 200)
