@@ -32,7 +32,7 @@ from picosip_server.sip.ua.effects import (
 )
 from picosip_server.sip.ua.events import Event, RegistrationChanged
 from picosip_server.sip.ua.keys import is_transaction
-from picosip_server.sip.ua.listener import Listener
+from picosip_server.sip.ua.listener import Errand, Listener
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
 from picosip_server.sip.ua.publication import Publication
 from picosip_server.sip.ua.quote import key_of_quote
@@ -103,7 +103,7 @@ class Population:
                 effects += self._locate(user, effect, now)
             elif isinstance(effect, (Completed, Failed)):
                 listener = user.listener
-                if listener is None:
+                if listener is None or not isinstance(effect.token, (Listener, Errand)):
                     self.outbox.append(effect)
                 else:
                     self._hear(listener, effect, now)

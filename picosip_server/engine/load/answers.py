@@ -13,10 +13,11 @@ from picosip_server.engine.load.script import AnswerScript, Outcome
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Body
 from picosip_server.sip.ua.events import CallConfirmed, CallEnded, CallReceived
+from picosip_server.sip.ua.listener import Errand
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output
 from picosip_server.sip.ua.snapshots import Cause, Termination
 
-_DONE = "done"
+_DONE = Errand("done")
 """Token of commands whose outcome the call's events tell."""
 
 

@@ -10,12 +10,12 @@ from picosip_server.engine.load.part import Part, Session
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Body
 from picosip_server.sip.ua.events import CallAnswered, CallConfirmed, CallEnded, CallProgressed
+from picosip_server.sip.ua.listener import Errand
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output
 from picosip_server.sip.ua.snapshots import Termination
 
-BYE = "bye"
-"""Token of a Hangup. It names no call: what comes of it is heard by the call's listener."""
-_ANSWER = "answer"
+BYE = Errand("bye")
+_ANSWER = Errand("answer")
 
 
 class PlacedCall(Session):
@@ -126,9 +126,7 @@ class PlacedCall(Session):
             self._settle(termination, now)
 
     def _settle(self, termination: Termination, now: float) -> None:
-        if self.astray:
-            self.part.over_with(self, now, causes.TARGET)
-        elif self._ending is None:
+        if self._ending is None:
             self.part.over_with(self, now, causes.of_termination(termination))
         else:
             self.part.over_with(self, now, "" if self._answered else causes.STOPPED)

@@ -7,13 +7,14 @@ import math
 from collections import deque
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
+from picosip_server.engine.load import causes
 from picosip_server.engine.load.answers import AnsweredCall
 from picosip_server.engine.load.arrivals import Arrivals
 from picosip_server.engine.load.calls import PlacedCall
 from picosip_server.engine.load.distributions import Mix
 from picosip_server.engine.load.figures import LoadFigures
+from picosip_server.engine.load.ground import Ground
 from picosip_server.engine.load.part import Session
 from picosip_server.engine.load.registrations import MadeRegistration, SentRequest
 from picosip_server.engine.load.script import (
@@ -35,19 +36,6 @@ TICK = 0.001
 """Seconds between looks at what is due: those of one tick begin together."""
 BATCH = 64
 """How many begin in a tick at most: then messages have their turn."""
-
-
-class Ground(Protocol):
-    """What a driver stands on: the worker's world."""
-
-    def begin(self, command: Command, now: float) -> None:
-        """Submits a command that makes something new; its token hears of it."""
-
-    def run(self, user: TransactionUser, command: Command, now: float) -> None:
-        """Has a user carry out a command."""
-
-    def schedule(self, driver: Driver) -> None:
-        """The driver's deadline is an earlier one now."""
 
 
 class Driver(TransactionUser):
@@ -238,8 +226,8 @@ class Driver(TransactionUser):
         arrivals = self._arrivals
         if arrivals is None:
             return
-        elapsed = now - self._start
-        while arrivals.next is not None and arrivals.next <= elapsed:
+        # As ``deadline`` adds it up: rounded otherwise, it would be due and never be done.
+        while arrivals.next is not None and self._start + arrivals.next <= now:
             arrivals.take()
             self._due += 1
         for _ in range(min(BATCH, self._due)):
@@ -374,6 +362,8 @@ class Driver(TransactionUser):
         self._sessions.discard(session)
         figures = self.figures
         if cause:
+            if session.astray:
+                cause = causes.TARGET
             figures.failed += 1
             figures.failures[cause] = figures.failures.get(cause, 0) + 1
         else:

@@ -11,11 +11,11 @@ from picosip_server.engine.load.part import Part, Session
 from picosip_server.sip.message import Response
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.events import RegistrationChanged
+from picosip_server.sip.ua.listener import Errand
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output
 from picosip_server.sip.ua.snapshots import RegistrationState
 
-_REMOVAL = "removal"
-"""Token of an Unregister."""
+_REMOVAL = Errand("removal")
 
 
 class MadeRegistration(Session):
@@ -71,7 +71,7 @@ class MadeRegistration(Session):
             responses = self.part.figures.responses
             responses[status] = responses.get(status, 0) + 1
         cause = causes.STOPPED if self._ending is not None else causes.of_failure(failure)
-        self.part.over_with(self, now, causes.TARGET if self.astray else cause)
+        self.part.over_with(self, now, cause)
 
     def act(self, now: float) -> None:
         """Takes the binding back."""
@@ -113,8 +113,7 @@ class SentRequest(Session):
             else:
                 self.part.over_with(self, now, str(status))
         elif isinstance(output, Failed):
-            cause = causes.of_failure(output.failure)
-            self.part.over_with(self, now, causes.TARGET if self.astray else cause)
+            self.part.over_with(self, now, causes.of_failure(output.failure))
 
     def act(self, now: float) -> None:
         """It has nothing to do but to wait."""

@@ -10,8 +10,8 @@ Parts without a mark are shared by all that it makes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from picosip_server.sip.grammar import Params
@@ -25,6 +25,7 @@ Maker = Callable[[int, Row], Any]
 _piece = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _number = re.compile(r"n(?:%([1-9][0-9]{0,17}))?(?::0?([1-9][0-9]?))?").fullmatch
 _plain = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
+_CONTROL = "has a control character"
 _in_uri = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$]|%[0-9A-Fa-f]{2})+").fullmatch
 _token = re.compile(r"[-!%*_+`'~.0-9A-Za-z]+").fullmatch
 
@@ -99,7 +100,7 @@ class Templates:
 
         Raises TemplateError where the table has a value that cannot stand in its place.
         """
-        return self._compile(value, _plain, "has a control character")
+        return self._compile(value, _plain, _CONTROL)
 
     def _compile(self, value: object, fits: Callable[[str], object], what: str) -> Maker | None:
         if isinstance(value, str):
@@ -165,7 +166,34 @@ class Templates:
         return sequence
 
     def _fields(self, value: Any, fits: Callable[[str], object], what: str) -> Maker | None:
-        makers = {}
+        makers = self._field_makers(value, fits, what)
+        if not makers:
+            return None
+        kind = type(value)
+        # Quicker than ``dataclasses.replace``, which looks at each field anew.
+        same = {each.name: getattr(value, each.name) for each in fields(value)}
+        for name, _ in makers:
+            del same[name]
+        return lambda number, row: kind(
+            **same, **{name: make(number, row) for name, make in makers}
+        )
+
+    def compile_command(self, command: Any) -> Callable[[Hashable, int, Row], Any]:
+        """What makes a command anew, with the token, the number and the row that it is given."""
+        makers = self._field_makers(command, _plain, _CONTROL)
+        kind = type(command)
+        same = {each.name: getattr(command, each.name) for each in fields(command)}
+        for name, _ in makers:
+            del same[name]
+        del same["token"]
+        return lambda token, number, row: kind(
+            token=token, **same, **{name: make(number, row) for name, make in makers}
+        )
+
+    def _field_makers(
+        self, value: Any, fits: Callable[[str], object], what: str
+    ) -> list[tuple[str, Maker]]:
+        makers = []
         for field in fields(value):
             # URIs, though texts.
             in_uri = field.name in ("routes", "next_hop")
@@ -175,13 +203,8 @@ class Templates:
                 "cannot stand in a URI" if in_uri else what,
             )
             if make is not None:
-                makers[field.name] = make
-        if not makers:
-            return None
-        changes = tuple(makers.items())
-        return lambda number, row: replace(
-            value, **{name: make(number, row) for name, make in changes}
-        )
+                makers.append((field.name, make))
+        return makers
 
 
 def _anything(text: str) -> bool:

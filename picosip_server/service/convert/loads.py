@@ -313,13 +313,10 @@ class _Reader:
 
     def _maker(self, path: str, sample: Made) -> Callable[[Hashable, int, Row], Made]:
         try:
-            make = self._templates.compile(sample)
+            return self._templates.compile_command(sample)
         except TemplateError as error:
             self._check.fail(path, str(error))
-            make = None
-        if make is None:
-            return lambda token, number, row: replace(sample, token=token)
-        return lambda token, number, row: replace(make(number, row), token=token)
+            return lambda token, number, row: sample
 
 
 def _outcome(check: Check, field: str, value: pb.Outcome) -> Outcome:

@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from picosip_server.sip.ua.user import TransactionUser
 
 
+class Errand(str):
+    """Token of a command that a listener gives to its user: the outcome is for the listener.
+
+    What others want of the same user is answered to them.
+    """
+
+    __slots__ = ()
+
+
 class Listener:
     """Hears at once what comes of one user, or of the command that has it as its token.
 

@@ -17,7 +17,7 @@ from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.call.bye import Bye
 from picosip_server.sip.ua.call.changes import Changes
 from picosip_server.sip.ua.call.leg import Leg
-from picosip_server.sip.ua.call.picture import picture
+from picosip_server.sip.ua.call.picture import UNSEEN, picture
 from picosip_server.sip.ua.call.proposals import Proposals
 from picosip_server.sip.ua.call.referrals import Referrals
 from picosip_server.sip.ua.call.requests_in import RequestsIn
@@ -30,6 +30,7 @@ from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.events import CallConfirmed, CallEnded
 from picosip_server.sip.ua.inspect import unsupported
 from picosip_server.sip.ua.keys import dialog_key
+from picosip_server.sip.ua.listener import Errand, Listener
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.pending import Pendings
 from picosip_server.sip.ua.snapshots import (
@@ -183,6 +184,17 @@ class Call(SessionUser, ABC):
     def snapshot(self) -> CallSnapshot:
         """The call as plain values."""
         return picture(self)
+
+    def shown(self, token: Hashable = None) -> CallSnapshot:
+        """The call for an event, or for the outcome of a command with this token.
+
+        A listener in the place of the application looks at no picture: it gets an empty one.
+        """
+        listener = self.listener
+        if listener is None or listener.publishes:
+            return picture(self)
+        ours = token is None or isinstance(token, (Listener, Errand))
+        return UNSEEN if ours else picture(self)
 
     @property
     def finished(self) -> bool:
@@ -420,7 +432,6 @@ class Call(SessionUser, ABC):
             self._changes.close(self.ended_failure(termination))
         self.clear_alarms()
         self.on_end(termination, now)
-        snapshot = self.snapshot()
         self.emit(
             CallEnded(
                 resource=self.name,
@@ -428,14 +439,14 @@ class Call(SessionUser, ABC):
                 labels=self.labels,
                 message=message,
                 termination=termination,
-                call=snapshot,
+                call=self.shown(),
             )
         )
         for token in self._hangups:
             if self._bye_failure is not None:
                 self.fail(token, self._bye_failure)
             else:
-                self.complete(token, snapshot)
+                self.complete(token, self.shown(token))
         self._hangups.clear()
         self.unbind(dialog_key(self.call_id, self.tag))
         self.over = True

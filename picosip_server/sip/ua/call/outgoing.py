@@ -28,6 +28,7 @@ from picosip_server.sip.ua.events import (
 )
 from picosip_server.sip.ua.exchange import Exchange
 from picosip_server.sip.ua.failures import invalid, refused
+from picosip_server.sip.ua.listener import Listener
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.snapshots import (
     CallDirection,
@@ -79,6 +80,8 @@ class OutgoingCall(Call):
         )
         self.from_address = invite.from_address.with_tag(self.tag)
         self._invite = invite
+        if isinstance(invite.token, Listener):
+            self.listener = invite.token
         self._cseq = 0
         self._redirection = Redirection(target, invite.policy.max_redirects)
         self._wait_for = invite.wait_for
@@ -92,7 +95,7 @@ class OutgoingCall(Call):
         self._exchange = self._make_exchange(target)
         self.emit(
             CallCreated(
-                resource=name, at=now, labels=self.labels, call=self.snapshot(), token=invite.token
+                resource=name, at=now, labels=self.labels, call=self.shown(), token=invite.token
             )
         )
         if invite.wait_for is WaitFor.CREATED:
@@ -296,7 +299,7 @@ class OutgoingCall(Call):
             return
         self._wait_for = WaitFor.CREATED
         if failure is None:
-            self.complete(self._invite.token, self.snapshot())
+            self.complete(self._invite.token, self.shown(self._invite.token))
         else:
             self.fail(self._invite.token, failure)
 

@@ -7,10 +7,25 @@ from typing import TYPE_CHECKING
 from picosip_server.sip.address import Address
 from picosip_server.sip.offer_answer import Side
 from picosip_server.sip.ua.call.leg import Leg
-from picosip_server.sip.ua.snapshots import CallSnapshot, CallState, OfferAnswerState
+from picosip_server.sip.ua.snapshots import CallDirection, CallSnapshot, CallState, OfferAnswerState
+from picosip_server.sip.uri import Uri
 
 if TYPE_CHECKING:
     from picosip_server.sip.ua.call.base import Call
+
+
+_NOBODY = Address(uri=Uri())
+UNSEEN = CallSnapshot(
+    name="",
+    state=CallState.TERMINATED,
+    direction=CallDirection.OUTGOING,
+    from_address=_NOBODY,
+    to_address=_NOBODY,
+    request_uri="",
+    sip_call_id="",
+    local_tag="",
+)
+"""For those who do not look: making the picture of a call takes longer than it seems."""
 
 
 def picture(call: Call) -> CallSnapshot:

@@ -22,6 +22,7 @@ from tests.engine.memory import SDP, Host
 NEARBY = Targets((AllowedNetwork(ipaddress.ip_network("192.0.2.0/24")),))
 """All hosts of the simulation."""
 PLAIN = commands.Options()
+USUAL = commands.Policy()
 ALICE = Address.parse("<sip:alice@192.0.2.1>")
 
 
@@ -77,12 +78,19 @@ def calls(
     hold: Distribution | None = None,
     offer: Body | None = SDP,
     options: commands.Options = PLAIN,
+    policy: commands.Policy = USUAL,
 ) -> CallScript:
     callee = Address.parse(f"<{to}>")
 
     def make(token: Hashable, number: int, row: Row) -> commands.Invite:
         return commands.Invite(
-            token=token, from_address=ALICE, to_address=callee, offer=offer, options=options
+            token=token,
+            from_address=ALICE,
+            to_address=callee,
+            offer=offer,
+            options=options,
+            policy=policy,
+            wait_for=commands.WaitFor.FINAL,
         )
 
     return CallScript(make=make, hold=hold)

@@ -8,7 +8,7 @@ from picosip_server.engine.load.distributions import Constant
 from picosip_server.engine.load.figures import rounded
 from picosip_server.engine.load.script import Outcome
 from picosip_server.sip.ua import events
-from tests.engine.loading import Running, answers, at_rate, calls
+from tests.engine.load.running import Running, answers, at_rate, calls
 from tests.engine.memory import Faults, Host, Simulation
 
 
