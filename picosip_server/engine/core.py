@@ -174,7 +174,7 @@ class Core:
 
     def flow_closed(self, flow: int, now: float) -> None:
         """A connection has ended."""
-        self._population.held.pop(flow, None)
+        self._population.held.drop(flow)
         self._population.flow_failed(("flow", flow), "the connection was closed", now)
 
     def flows_needed(self, flows: frozenset[int], now: float) -> set[int]:

@@ -9,6 +9,9 @@ from picosip_server.sip.ua.effects import Effect, KeepFlow
 from picosip_server.sip.ua.flow_keeper import FlowKeeper
 from picosip_server.sip.ua.user import TransactionUser
 
+MOST_HELD = 40_000
+"""Connections remembered for who registered over them: twice as many as there may be."""
+
 
 class Flow:
     """One of them: whoever wants keep-alives most often decides for all its users."""
@@ -78,3 +81,26 @@ class Flows:
         """Who uses a flow."""
         flow = self._flows.get(key)
         return [] if flow is None else list(flow.users)
+
+
+class Held:
+    """Connections by which those are reached who registered over them at an application."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+
+    def note(self, flow: int, until: float) -> None:
+        """Somebody is registered over this one until then."""
+        self._until.pop(flow, None)
+        if len(self._until) >= MOST_HELD:
+            # More than there can be: some had ended before their registrations were answered.
+            del self._until[next(iter(self._until))]
+        self._until[flow] = until
+
+    def needs(self, flow: int, now: float) -> bool:
+        """Whether somebody is."""
+        return self._until.get(flow, now) > now
+
+    def drop(self, flow: int) -> None:
+        """The connection has ended."""
+        self._until.pop(flow, None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 
 from picosip_server.engine import tracing
 from picosip_server.engine.accounts import Accounts
-from picosip_server.engine.flows import Flows
+from picosip_server.engine.flows import Flows, Held
 from picosip_server.engine.network import Network, Sender, Source, Ticket, Unreachable
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
@@ -73,8 +73,7 @@ class Population:
         self.publications: dict[str, Publication] = {}
         self.subscriptions: dict[str, SubscriptionSnapshot] = {}
         """Each as last told of, those inside calls included."""
-        self.held: dict[int, float] = {}
-        """Connections that a registration came over, with the time when it ends."""
+        self.held = Held()
         self.timers = TimerQueue()
         self.counters: dict[str, int] = defaultdict(int)
         self.outbox: list[Output] = []
@@ -190,7 +189,7 @@ class Population:
             flow = self.flows.open(effect)
             self.run(flow.keeper, flow.keep(user, effect, now), now)
         elif isinstance(effect, HoldFlow):
-            self.held[effect.flow] = effect.until
+            self.held.note(effect.flow, effect.until)
         elif isinstance(effect, LeaveFlow):
             left = self.flows.leave(user, effect.key)
             if left is not None:
@@ -216,7 +215,7 @@ class Population:
             flow
             for flow in flows
             if flow in needed
-            or self.held.get(flow, now) > now
+            or self.held.needs(flow, now)
             or self.flows.keeper(("flow", flow)) is not None
         }
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from picosip_server.engine.config import ListenerSpec
+from picosip_server.engine.flows import MOST_HELD, Held
 from picosip_server.engine.network import Source
 from picosip_server.engine.transport.connections import Connections
 from picosip_server.engine.transport.listeners import Listeners
@@ -242,6 +243,17 @@ def test_each_flow_of_a_registration_is_needed() -> None:
     answer(server, one, FLOW, headers=[("Require", "outbound")])
     answer(server, two, OTHER, headers=[("Require", "outbound")])
     assert needed(server) == {FLOW, OTHER}
+
+
+def test_no_more_than_so_many_are_remembered() -> None:
+    """A registration may be answered when its connection has ended, and is told of no more."""
+    held = Held()
+    for flow in range(MOST_HELD):
+        held.note(flow, 60.0)
+    held.note(0, 90.0)
+    held.note(MOST_HELD, 60.0)
+    assert [held.needs(flow, 1.0) for flow in (0, 1, 2, MOST_HELD)] == [True, False, True, True]
+    assert not held.needs(2, 60.0)
 
 
 @pytest.mark.parametrize(
