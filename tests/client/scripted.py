@@ -25,6 +25,7 @@ from picosip.v1 import (
 Unary = Callable[[Any, grpc.ServicerContext], Message]
 Act = Callable[[Any, grpc.ServicerContext], Iterator[Message]]
 
+_STREAMS = ("Control", "Events", "Trace")
 _SERVICES: dict[str, tuple[type, Callable[[Any, Any], None]]] = {
     "CallService": (call_grpc.CallServiceServicer, call_grpc.add_CallServiceServicer_to_server),
     "RegistrationService": (
@@ -94,7 +95,7 @@ class ScriptedServer:
         self._server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         for base, add in _SERVICES.values():
             handlers = {
-                name: script.stream(name) if name in ("Events", "Trace") else script.unary(name)
+                name: script.stream(name) if name in _STREAMS else script.unary(name)
                 for name in vars(base)
                 if name[0].isupper()
             }

@@ -223,7 +223,7 @@ class Talk:
 
     async def _read_on(self) -> None:
         conversation = self._conversation
-        while not self._closed:
+        while not self._closed or conversation.wants_last_stream():
             self._hurry.clear()
             self._replaced = False
             stream = self._stream = self._open_stream()

@@ -32,6 +32,7 @@ class Conversation:
         """The server has the stream, with the events that are wanted."""
         self._retry_for = retry_for
         self._backoff = Backoff()
+        self._is_last = False
         self._handled = 0
         self._unacknowledged = 0
 
@@ -54,6 +55,13 @@ class Conversation:
             combine=True,
         )
         return pb.ControlRequest(open=opening).SerializeToString()
+
+    def wants_last_stream(self) -> bool:
+        """Whether one is to be opened though the client has been closed: once, for what was
+        handed over before and has never been sent."""
+        wanted = not self._is_last and self.commands.unsent > 0
+        self._is_last = True
+        return wanted
 
     @property
     def has_more(self) -> bool:

@@ -190,8 +190,10 @@ class Talk:
         reader.join(_LAST_WORDS)
         with self._lock:
             link = self._link
-            if link is not None and link.stream is not None:
-                link.stream.cancel()
+            if link is not None:
+                link.replaced = True
+                if link.stream is not None:
+                    link.stream.cancel()
         reader.join()
 
     def _start(self) -> None:
@@ -227,7 +229,7 @@ class Talk:
 
     def _connect(self) -> _Link | None:
         with self._lock:
-            if self._closed:
+            if self._closed and not self._conversation.wants_last_stream():
                 return None
             self._hurry.clear()
             link = self._link = _Link(self._conversation.opening())
