@@ -20,7 +20,7 @@ from picosip_server.engine.snapshot import Snapshot
 from picosip_server.service import errors
 from picosip_server.service.convert.commands import MakeCommand
 from picosip_server.service.ports import EnginePort, MakeEngine
-from picosip_server.sip.ua.commands import Hangup
+from picosip_server.sip.ua.commands import Brief, Hangup
 from picosip_server.sip.ua.events import CallCreated, Event
 from picosip_server.sip.ua.outputs import (
     Completed,
@@ -81,13 +81,22 @@ class Bridge:
         self.engine: EnginePort = make_engine(self._sink)
 
     def submit(
-        self, make: MakeCommand, answered: Answered, on_created: OnCreated | None = None
+        self,
+        make: MakeCommand,
+        answered: Answered,
+        on_created: OnCreated | None = None,
+        *,
+        brief: bool = False,
     ) -> None:
         """Has the engine do a command; commands reach it in the order of these calls.
 
-        ``on_created`` is told of the call that the command makes, if it does.
+        ``on_created`` is told of the call that the command makes, if it does. With ``brief``
+        a command on a call is answered with its name alone.
         """
-        token = self._ask(answered)
+        token: Hashable = next(self._tokens)
+        if brief:
+            token = Brief(token)
+        self._pending[token] = answered
         if on_created is not None:
             self._makers[token] = on_created
         try:
@@ -169,7 +178,7 @@ class Bridge:
         self._pending[token] = answered
         return token
 
-    def _forget(self, token: int) -> None:
+    def _forget(self, token: Hashable) -> None:
         del self._pending[token]
         self._makers.pop(token, None)
 

@@ -120,7 +120,10 @@ class Operation(Generic[Request, Value, Response]):
                 done = partial(backend.idempotency.settle, request_id)
         try:
             backend.bridge.submit(
-                make, partial(self._answered, backend.clock, name, done), on_created
+                make,
+                partial(self._answered, backend.clock, name, done),
+                on_created,
+                brief=name is not None,
             )
         except Exception as error:
             done(error)
@@ -132,6 +135,8 @@ class Operation(Generic[Request, Value, Response]):
         try:
             if isinstance(value, Failure):
                 outcome = errors.from_failure(value)
+            elif name is not None and isinstance(value, str):
+                outcome = CommandResult(name=value)
             elif not isinstance(value, self.value):
                 raise TypeError(f"the engine completed {self.path} with {type(value).__name__}")
             elif name is not None:

@@ -106,7 +106,7 @@ class Witness:
         _log.info(
             "call ended",
             call=event.resource,
-            sip_call_id=clean(event.call.sip_call_id),
+            sip_call_id=clean(event.sip_call_id),
             cause=termination.cause.name.lower(),
             status=termination.status or None,
             seconds=None if known is None else round(event.at - known.began, 3),

@@ -323,7 +323,7 @@ class ScriptedEngine:
                     at=self.now,
                     labels=call.labels,
                     termination=termination,
-                    call=call,
+                    sip_call_id=call.sip_call_id,
                 )
             )
         ]

@@ -106,7 +106,7 @@ KINDS: list[tuple[events.Event, pb.Event]] = [
         events.CallEnded(
             **COMMON,
             termination=Termination(cause=Cause.REJECTED, status=486, reason="Busy Here"),
-            call=values.call(),
+            sip_call_id="call-1",
         ),
         pb.Event(
             call_ended=pb.CallEnded(

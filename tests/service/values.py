@@ -87,7 +87,7 @@ def ended(name: str = "calls/one", cause: Cause = Cause.LOCAL_HANGUP, **more: An
         resource=name,
         at=1010.0,
         termination=termination,
-        call=call(name, state=CallState.TERMINATED, termination=termination),
+        sip_call_id=call(name).sip_call_id,
         **more,
     )
 

@@ -128,6 +128,14 @@ class WaitFor(enum.Enum):
     FINAL = "final"
 
 
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A token of those who want to be told no more than the name of the call: a picture of
+    it costs more than most commands."""
+
+    token: Hashable
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """Base of all commands."""

@@ -138,8 +138,8 @@ class CallEnded(Event):
     """The call is over for the application."""
 
     termination: Termination
-    call: CallSnapshot
-    """The call's last state (for metrics; the API's event has the termination only)."""
+    sip_call_id: str
+    """The Call-ID, for logs; the API's event has the termination only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

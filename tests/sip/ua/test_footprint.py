@@ -5,7 +5,6 @@ from types import FunctionType, ModuleType
 
 from picosip_server.sip.message import Message
 from picosip_server.sip.ua import events
-from picosip_server.sip.ua.snapshots import CallState
 from tests.engine.memory import Host, Simulation
 
 ALL_TIMERS = 40.0
@@ -48,6 +47,5 @@ def test_a_call_that_stands_keeps_no_messages() -> None:
     # It can be ended all the same.
     callee.hangup(callee.call())
     simulation.run(ALL_TIMERS)
-    states = {host.of(events.CallEnded)[0].call.state for host in (caller, callee)}
-    assert states == {CallState.TERMINATED}
+    assert all(host.of(events.CallEnded) for host in (caller, callee))
     assert caller.core.idle and callee.core.idle

@@ -196,6 +196,11 @@ class Call(SessionUser, ABC):
         ours = token is None or isinstance(token, (Listener, Errand))
         return UNSEEN if ours else picture(self)
 
+    def done(self, token: Hashable) -> None:
+        """A command is done, and is answered with the call as it now stands."""
+        brief = isinstance(token, commands.Brief)
+        self.complete(token, self.name if brief else self.shown(token))
+
     @property
     def finished(self) -> bool:
         """Whether the call can be forgotten: over, and what outlives it as well."""
@@ -217,7 +222,7 @@ class Call(SessionUser, ABC):
     def command(self, command: Command, now: float) -> list[Effect]:
         """Carries out a command of the application."""
         if isinstance(command, commands.GetCall):
-            self.complete(command.token, self.snapshot())
+            self.done(command.token)
         elif isinstance(command, commands.Hangup):
             self._hangup(command, now)
         elif isinstance(command, commands.Answer):
@@ -391,7 +396,7 @@ class Call(SessionUser, ABC):
             if failure is not None:
                 self.fail(command.token, failure)
             else:
-                self.complete(command.token, self.snapshot())
+                self.done(command.token)
 
         self.drop_leg(leg, command.options.headers, done, now)
 
@@ -439,14 +444,14 @@ class Call(SessionUser, ABC):
                 labels=self.labels,
                 message=message,
                 termination=termination,
-                call=self.shown(),
+                sip_call_id=self.call_id,
             )
         )
         for token in self._hangups:
             if self._bye_failure is not None:
                 self.fail(token, self._bye_failure)
             else:
-                self.complete(token, self.shown(token))
+                self.done(token)
         self._hangups.clear()
         self.unbind(dialog_key(self.call_id, self.tag))
         self.over = True

@@ -83,7 +83,7 @@ class Changes:
         if leg is None:
             return
         if hold is call.local_hold:
-            call.complete(command.token, call.snapshot())
+            call.done(command.token)
             return
         given, sent = call.given, call.local_description
         if given is None or sent is None or given.content_type != SDP_TYPE:
@@ -119,7 +119,7 @@ class Changes:
             return
         self._answer_offer(change, body, command.options.headers, now)
         call.given = command.description
-        call.complete(command.token, call.snapshot())
+        call.done(command.token)
 
     @property
     def awaits_answer(self) -> bool:
@@ -278,7 +278,7 @@ class Changes:
             call.alarm(self.ANSWER, now + call.context.offer_timeout)
             call.offered(leg, now, response)
             if change.token is not None:
-                call.complete(change.token, call.snapshot())
+                call.done(change.token)
                 change.token = None
             return
         self._finish(change, None, now)
@@ -308,7 +308,7 @@ class Changes:
         if token is None:
             return
         if failure is None:
-            self._call.complete(token, self._call.snapshot())
+            self._call.done(token)
         else:
             self._call.fail(token, failure)
 

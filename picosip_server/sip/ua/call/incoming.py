@@ -157,7 +157,7 @@ class IncomingCall(RingingCall):
             # RFC 3891 section 3: the one replaced ends once its successor is answered.
             self.displace(self._replaces)
         if command.no_wait:
-            self.complete(command.token, self.shown(command.token))
+            self.done(command.token)
         else:
             self._answers.append(command.token)
 
@@ -184,7 +184,7 @@ class IncomingCall(RingingCall):
             self._wrong_state(command, "it has been answered, refused or cancelled already")
             return
         self._refuse(command.status, command.reason, command.options, now, Cause.REJECTED)
-        self.complete(command.token, self.shown(command.token))
+        self.done(command.token)
 
     def redirect(self, command: commands.Redirect, now: float) -> None:
         """Sends a 3xx with contacts (8.3, 21.3)."""
@@ -195,7 +195,7 @@ class IncomingCall(RingingCall):
         self._refuse(
             command.status, command.reason, command.options, now, Cause.REDIRECTED, contacts
         )
-        self.complete(command.token, self.shown(command.token))
+        self.done(command.token)
 
     def _refuse(
         self,
@@ -245,7 +245,7 @@ class IncomingCall(RingingCall):
         if self.state is CallState.CONNECTING:
             self.confirmed(now, ack, description)
         for token in self._answers:
-            self.complete(token, self.shown(token))
+            self.done(token)
         self._answers.clear()
         if self.state is CallState.TERMINATING:
             # The hangup that waited for this ACK.

@@ -99,7 +99,7 @@ class OutgoingCall(Call):
             )
         )
         if invite.wait_for is WaitFor.CREATED:
-            self.complete(invite.token, self.snapshot())
+            self.done(invite.token)
         limit = ring_limit(invite)
         if limit is not None:
             self.alarm("ring", now + limit)
@@ -299,7 +299,7 @@ class OutgoingCall(Call):
             return
         self._wait_for = WaitFor.CREATED
         if failure is None:
-            self.complete(self._invite.token, self.shown(self._invite.token))
+            self.done(self._invite.token)
         else:
             self.fail(self._invite.token, failure)
 
@@ -405,7 +405,7 @@ class OutgoingCall(Call):
             self._acknowledge(leg, body, headers)
             if self.state is CallState.CONNECTING:
                 self.confirmed(now, None, None)
-        self.complete(command.token, self.snapshot())
+        self.done(command.token)
 
     def end_by_us(self, command: commands.Hangup, now: float) -> None:
         """CANCEL while the INVITE is open, BYE afterwards (section 15)."""
@@ -478,7 +478,7 @@ class OutgoingCall(Call):
             self._unanswered_offer(alarm.removeprefix(OFFER_ALARM), now)
         elif alarm == "cancelled":
             for token in self._hangups:
-                self.complete(token, self.snapshot())
+                self.done(token)
             self._hangups.clear()
         elif alarm == "cancel":
             assert self._exchange.current is not None

@@ -119,7 +119,7 @@ class RingingCall(Call):
         if reliable and not command.reliable:
             command = replace(command, reliable=True)
         self._send_progress(command, now)
-        self.complete(command.token, self.shown(command.token))
+        self.done(command.token)
 
     def _send_progress(self, command: commands.Progress, now: float) -> None:
         body = command.description
