@@ -18,6 +18,7 @@ from picosip.v1 import (
     call_service_pb2_grpc as call_grpc,
     event_service_pb2 as event_pb,
     event_service_pb2_grpc as event_grpc,
+    load_service_pb2_grpc as load_grpc,
     registration_service_pb2_grpc as registration_grpc,
     request_service_pb2_grpc as request_grpc,
 )
@@ -25,7 +26,7 @@ from picosip.v1 import (
 Unary = Callable[[Any, grpc.ServicerContext], Message]
 Act = Callable[[Any, grpc.ServicerContext], Iterator[Message]]
 
-_STREAMS = ("Control", "Events", "Trace")
+_STREAMS = ("Control", "Events", "Run", "Trace")
 _SERVICES: dict[str, tuple[type, Callable[[Any, Any], None]]] = {
     "CallService": (call_grpc.CallServiceServicer, call_grpc.add_CallServiceServicer_to_server),
     "RegistrationService": (
@@ -36,6 +37,7 @@ _SERVICES: dict[str, tuple[type, Callable[[Any, Any], None]]] = {
         request_grpc.RequestServiceServicer,
         request_grpc.add_RequestServiceServicer_to_server,
     ),
+    "LoadService": (load_grpc.LoadServiceServicer, load_grpc.add_LoadServiceServicer_to_server),
     "AdminService": (
         admin_grpc.AdminServiceServicer,
         admin_grpc.add_AdminServiceServicer_to_server,

@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 
 import picosip
-from picosip import _admin, _calls, _registrations, _requests, _subscriptions, aio
+from picosip import _admin, _calls, _loads, _registrations, _requests, _subscriptions, aio
 from picosip._rpc import Rpc
 from picosip.v1 import (
     admin_service_pb2 as admin_pb,
@@ -30,7 +30,7 @@ from tests.client.scripted import Script, ScriptedServer, abort, until_gone
 
 RPCS: dict[str, Rpc[..., Any, Any, Any]] = {
     name: rpc
-    for module in (_admin, _calls, _registrations, _requests, _subscriptions)
+    for module in (_admin, _calls, _loads, _registrations, _requests, _subscriptions)
     for name, rpc in vars(module).items()
     if isinstance(rpc, Rpc)
 }

@@ -14,6 +14,19 @@ They return the messages of the API (``picosip.v1``), the most used of which hav
 
 from picosip import aio
 from picosip._ladder import ladder
+from picosip._loads import (
+    answer_script,
+    call_script,
+    exponential,
+    load_table,
+    load_table_from_csv,
+    message_script,
+    normal,
+    ramp,
+    register_script,
+    steps,
+    uniform,
+)
 from picosip._sdp import attribute_map, media, raw_sdp, sdp
 from picosip._values import (
     address,
@@ -22,7 +35,7 @@ from picosip._values import (
     message_options,
     tls_from_files,
 )
-from picosip.client import Client, Events, Trace
+from picosip.client import Client, Events, Load, Trace
 from picosip.control import Control
 from picosip.errors import (
     CursorExpired,
@@ -38,6 +51,7 @@ from picosip.errors import (
 from picosip.v1.admin_service_pb2 import TraceRecord
 from picosip.v1.call_service_pb2 import Call, CallPolicy, Termination
 from picosip.v1.event_service_pb2 import Cursor, Event, IncomingRequest
+from picosip.v1.load_service_pb2 import LoadReport
 from picosip.v1.registration_service_pb2 import Registration
 from picosip.v1.sdp_pb2 import Media, Sdp, SessionDescription
 from picosip.v1.sip_pb2 import (
@@ -69,6 +83,8 @@ __all__ = [
     "Header",
     "IncomingRequest",
     "InvalidArgument",
+    "Load",
+    "LoadReport",
     "Media",
     "MessageOptions",
     "NotFound",
@@ -88,13 +104,24 @@ __all__ = [
     "WrongState",
     "address",
     "aio",
+    "answer_script",
     "attribute_map",
     "call_policy",
+    "call_script",
     "credentials",
+    "exponential",
     "ladder",
+    "load_table",
+    "load_table_from_csv",
     "media",
     "message_options",
+    "message_script",
+    "normal",
+    "ramp",
     "raw_sdp",
+    "register_script",
     "sdp",
+    "steps",
     "tls_from_files",
+    "uniform",
 ]

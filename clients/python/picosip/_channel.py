@@ -15,6 +15,7 @@ RETRY_FOR: Final = 5.0
 
 CONTROL: Final = "/picosip.v1.EventService/Control"
 EVENTS: Final = "/picosip.v1.EventService/Events"
+RUN_LOAD: Final = "/picosip.v1.LoadService/Run"
 TRACE: Final = "/picosip.v1.AdminService/Trace"
 
 OPTIONS: Final[tuple[tuple[str, Any], ...]] = (

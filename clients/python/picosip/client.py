@@ -12,15 +12,28 @@ from typing import Any, Concatenate, Self
 import grpc
 from google.protobuf.message import Message
 
-from picosip import _admin, _calls, _channel, _registrations, _requests, _subscriptions
+from picosip import (
+    _admin,
+    _calls,
+    _channel,
+    _loads,
+    _registrations,
+    _requests,
+    _subscriptions,
+)
 from picosip._position import Position
 from picosip._retry import Attempts
 from picosip._rpc import P, Request, Response, Result, Rpc, describe, turn_page
+from picosip._sync_load import Load
 from picosip._sync_streams import Closable, Events, EventsOfRpc, Trace
 from picosip.errors import from_rpc_error
-from picosip.v1 import admin_service_pb2 as admin_pb, event_service_pb2 as event_pb
+from picosip.v1 import (
+    admin_service_pb2 as admin_pb,
+    event_service_pb2 as event_pb,
+    load_service_pb2 as load_pb,
+)
 
-__all__ = ["Client", "Events", "Trace"]
+__all__ = ["Client", "Events", "Load", "Trace"]
 
 
 def _method(
@@ -129,6 +142,9 @@ class Client:
     stats = _method(_admin.stats)
     drain = _method(_admin.drain)
 
+    stop_load = _method(_loads.stop_load)
+    list_loads = _method(_loads.list_loads)
+
     def events(
         self,
         *,
@@ -196,6 +212,53 @@ class Client:
         trace = Trace(call(request, metadata=self._metadata))
         self._streams.add(trace)
         return trace
+
+    def run_load(
+        self,
+        script: _loads.Script,
+        *,
+        rate: _loads.RateLike | None = None,
+        count: int = 0,
+        duration: float | None = None,
+        max_concurrent: int = 0,
+        poisson: bool = False,
+        table: load_pb.LoadTable | None = None,
+        progress_interval: float = 1.0,
+        detached: bool = False,
+        seed: int = 0,
+        publish_events: bool = False,
+        request_id: str = "",
+    ) -> Load:
+        """Has the server make a load by itself, and reports on it; see ``picosip.call_script``.
+
+        ``rate``: how many begin in a second, or ``ramp`` or ``steps``; ``poisson``: at random.
+        ``count`` in all, or for ``duration`` seconds, whichever comes first; neither: until it
+        is stopped. ``max_concurrent``: no more at once. ``table``: values for placeholders.
+        ``progress_interval``: seconds between reports. ``detached``: goes on when the stream is
+        closed. ``seed``: makes the random choices the same ones again. ``publish_events``: its
+        calls are told to applications, as others are. An answer_script takes only ``duration``
+        of the first six.
+
+        Returns once the load runs. Raises InvalidArgument, and PicosipError PERMISSION_DENIED for
+        a target that the server's settings do not allow.
+        """
+        request = _loads.run_request(
+            script,
+            rate=rate,
+            count=count,
+            seconds=duration,
+            max_concurrent=max_concurrent,
+            poisson=poisson,
+            table=table,
+            progress_interval=progress_interval,
+            detached=detached,
+            seed=seed,
+            publish_events=publish_events,
+            request_id=request_id,
+        )
+        load = Load.begin(self._channel, request, self._metadata)
+        self._streams.add(load)
+        return load
 
     def close(self) -> None:
         """Ends all streams and closes the connection."""
