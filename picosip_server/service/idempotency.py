@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 
 from google.protobuf.message import Message
@@ -15,23 +16,20 @@ Done = Callable[[Outcome], None]
 """Is told the outcome, once."""
 
 
-class _Record:
-    __slots__ = ("content", "done_at", "kind", "octets", "waiting")
+class _Running:
+    """A request whose outcome is not there yet."""
+
+    __slots__ = ("content", "waiting")
 
     def __init__(self, content: int, done: Done) -> None:
         self.content = content
-        self.waiting: list[Done] | None = [done]
-        """Who wants the outcome; None once there is one."""
-        self.kind: type[Message] | None = None
-        self.octets: bytes | ApiError = b""
-        """The response, encoded, for that is smaller by far."""
-        self.done_at = 0.0
+        self.waiting = [done]
+        """Who wants the outcome."""
 
-    def outcome(self) -> Outcome:
-        if isinstance(self.octets, ApiError):
-            return self.octets
-        assert self.kind is not None
-        return self.kind.FromString(self.octets)
+
+_Kept = tuple[int, float, int, bytes] | tuple[int, float, int, ApiError]
+"""Content, when it was done, which kind of message, and the message, encoded. There are very
+many of these: the garbage collector has nothing to look for in a tuple of such values."""
 
 
 class Idempotency:
@@ -49,12 +47,13 @@ class Idempotency:
         self._most = most
         self._age = age
         self._clock = clock or asyncio.get_running_loop().time
-        self._records: dict[str, _Record] = {}
-        # Those that are done, the oldest first; what runs is never forgotten.
-        self._done: dict[str, None] = {}
+        self._running: dict[str, _Running] = {}
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        """The oldest first; a plain dict looks for its first key past all that were removed."""
+        self._kinds: list[type[Message]] = []
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._running) + len(self._kept)
 
     def join(self, method: str, request_id: str, request: Message, done: Done) -> bool:
         """Whether the work is to be done, and ``settle`` to be called with its outcome.
@@ -63,52 +62,54 @@ class Idempotency:
         or when it is there. Raises ApiError REQUEST_ID_REUSED where the id came before with
         another content.
         """
-        self._forget_old()
         # Only a hash is kept, of 64 bits and with a secret of this process: requests hold
         # passwords, and it is to find mistakes, not forgeries.
         content = hash((method, request.SerializeToString(deterministic=True)))
-        record = self._records.get(request_id)
-        if record is None:
-            self._records[request_id] = _Record(content, done)
-            return True
-        if record.content != content:
-            raise wrong_request_id(method)
-        if record.waiting is None:
-            done(record.outcome())
-        else:
-            record.waiting.append(done)
-        return False
+        running = self._running.get(request_id)
+        if running is not None:
+            if running.content != content:
+                raise wrong_request_id(method)
+            running.waiting.append(done)
+            return False
+        kept = self._kept.get(request_id)
+        if kept is not None and kept[1] > self._clock() - self._age:
+            if kept[0] != content:
+                raise wrong_request_id(method)
+            outcome = kept[3]
+            if isinstance(outcome, bytes):
+                done(self._kinds[kept[2]].FromString(outcome))
+            else:
+                done(outcome)
+            return False
+        self._running[request_id] = _Running(content, done)
+        return True
 
     def settle(self, request_id: str, outcome: Outcome) -> None:
         """Gives the outcome to all who wait for it, and keeps it for those who come later."""
-        record = self._records[request_id]
-        waiting, record.waiting = record.waiting, None
-        assert waiting is not None, "a request has one outcome"
-        if _kept(outcome):
-            if isinstance(outcome, Message):
-                record.kind = type(outcome)
-                record.octets = outcome.SerializeToString()
-            elif isinstance(outcome, ApiError):
-                record.octets = outcome
-            record.done_at = self._clock()
-            self._done[request_id] = None
-            self._forget_old()
-        else:
-            del self._records[request_id]
-        for done in waiting:
+        running = self._running.pop(request_id)
+        if isinstance(outcome, Message):
+            kind = self._kind(type(outcome))
+            self._keep(
+                request_id, (running.content, self._clock(), kind, outcome.SerializeToString())
+            )
+        elif isinstance(outcome, ApiError) and outcome.code not in NOT_KEPT:
+            self._keep(request_id, (running.content, self._clock(), -1, outcome))
+        for done in running.waiting:
             done(outcome)
 
-    def _forget_old(self) -> None:
-        too_old = self._clock() - self._age
-        while self._done:
-            oldest = next(iter(self._done))
-            if len(self._done) <= self._most and self._records[oldest].done_at > too_old:
+    def _keep(self, request_id: str, outcome: _Kept) -> None:
+        kept = self._kept
+        # One that is too old may still be there, in its old place.
+        kept.pop(request_id, None)
+        kept[request_id] = outcome
+        too_old = outcome[1] - self._age
+        while True:
+            oldest = next(iter(kept))
+            if len(kept) <= self._most and kept[oldest][1] > too_old:
                 return
-            del self._done[oldest]
-            del self._records[oldest]
+            del kept[oldest]
 
-
-def _kept(outcome: Outcome) -> bool:
-    if isinstance(outcome, Message):
-        return True
-    return isinstance(outcome, ApiError) and outcome.code not in NOT_KEPT
+    def _kind(self, kind: type[Message]) -> int:
+        if kind not in self._kinds:
+            self._kinds.append(kind)
+        return self._kinds.index(kind)

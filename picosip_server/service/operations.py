@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
@@ -50,6 +50,13 @@ def plain(prepare: Callable[[Request], MakeCommand]) -> Prepare[Request]:
 def describing(prepare: _Describing[Request]) -> Prepare[Request]:
     """For a request that may hold one, whose origin names this server where it names nobody."""
     return lambda request, host: prepare(request, host=host)
+
+
+@cache
+def _method(path: str, by_name: bool) -> str:
+    """What a request_id was used for, for people."""
+    method = path.rpartition("/")[2]
+    return f"{method} by name" if by_name else method
 
 
 class Begins(Protocol):
@@ -112,9 +119,7 @@ class Operation(Generic[Request, Value, Response]):
             request_id: str = request.request_id  # type: ignore[attr-defined]
             if request_id:
                 # What comes back is part of what was asked for.
-                method = self.path.rpartition("/")[2]
-                if name is not None:
-                    method += " by name"
+                method = _method(self.path, name is not None)
                 if not backend.idempotency.join(method, request_id, request, done):
                     return
                 done = partial(backend.idempotency.settle, request_id)
