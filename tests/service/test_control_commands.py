@@ -91,6 +91,28 @@ async def test_each_command_once(near: Side, far: Side) -> None:
     assert used == set(COMMANDS)
 
 
+async def test_commands_on_one_call_are_done_in_their_order(near: Side, far: Side) -> None:
+    async with controlling(near.client) as ours, controlling(far.client) as theirs:
+        await ours.do(invite(far.address("bob"), offer=audio(4000)))
+        name = (await theirs.event()).resource
+        codes = [180, 182, 183, 181, 180]
+        await theirs.do(
+            *(call_pb.ProgressRequest(name=name, status={"code": code}) for code in codes),
+            call_pb.AnswerRequest(name=name, description=audio(5000)),
+            call_pb.HangupRequest(name=name),
+            call_pb.GetCallRequest(name=name),
+        )
+        results = await theirs.results(8)
+        # The BYE has not been answered by then.
+        assert results[8].call.state == call_pb.Call.STATE_TERMINATING
+        seen: list[int] = []
+        while not (event := await ours.event()).HasField("call_ended"):
+            if event.HasField("call_progressed"):
+                seen.append(event.call_progressed.status.code)
+        assert seen == codes
+        assert event.call_ended.termination.cause == call_pb.Termination.CAUSE_REMOTE_HANGUP
+
+
 async def registering(ours: End, theirs: End, far: Side) -> None:
     await ours.begin(
         registration_pb.RegisterRequest(

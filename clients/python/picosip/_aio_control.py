@@ -38,11 +38,13 @@ class _Stream(Protocol):
 class Talk:
     """A conversation that lasts, over one stream after another."""
 
-    def __init__(self, open_stream: Callable[[], _Stream], retry_for: float) -> None:
+    def __init__(
+        self, open_stream: Callable[[], _Stream], retry_for: float, keep_session: float | None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._open_stream = open_stream
         self._retry_for = retry_for
-        self._conversation = Conversation(retry_for)
+        self._conversation = Conversation(retry_for, keep_session)
         self._to_send: asyncio.Future[None] | None = None
         """The writing task waits for it."""
         self._heard: set[asyncio.Future[None]] = set()
@@ -222,6 +224,16 @@ class Talk:
             self._to_send.set_result(None)
 
     async def _read_on(self) -> None:
+        try:
+            await self._read_streams()
+        finally:
+            # However that came about, nobody is to wait for what will not come.
+            self._closed = True
+            self._conversation.position = None
+            self._tell_news()
+            self._conversation.commands.fail(_closed())
+
+    async def _read_streams(self) -> None:
         conversation = self._conversation
         while not self._closed or conversation.wants_last_stream():
             self._hurry.clear()
@@ -250,7 +262,6 @@ class Talk:
                     await self._hurry.wait()
             except TimeoutError:
                 continue
-        conversation.commands.fail(_closed())
 
     async def _write(self, stream: _Stream, first: bytes) -> None:
         conversation = self._conversation

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from picosip._commands import BATCH, Commands
 from picosip._position import LOST, Position
 from picosip._retry import Backoff
+from picosip._values import duration
 from picosip.errors import PicosipError
 from picosip.v1 import event_service_pb2 as pb
 
@@ -24,13 +25,14 @@ class Conversation:
     ``position`` is where its events are; None while nobody listens.
     """
 
-    def __init__(self, retry_for: float) -> None:
+    def __init__(self, retry_for: float, keep_session: float | None) -> None:
         self.session = str(uuid.uuid4())
         self.commands = Commands(self.session)
         self.position: Position | None = None
         self.attached = False
         """The server has the stream, with the events that are wanted."""
         self._retry_for = retry_for
+        self._keep_session = duration(keep_session)
         self._backoff = Backoff()
         self._is_last = False
         self._handled = 0
@@ -52,6 +54,7 @@ class Conversation:
             progress_interval=request.progress_interval,
             max_outstanding_events=OUTSTANDING,
             session=self.session,
+            keep_session=self._keep_session,
             combine=True,
         )
         return pb.ControlRequest(open=opening).SerializeToString()

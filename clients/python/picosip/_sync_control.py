@@ -45,10 +45,12 @@ class Talk:
     The lock is never held while something of the application's is called.
     """
 
-    def __init__(self, open_stream: OpenStream, retry_for: float) -> None:
+    def __init__(
+        self, open_stream: OpenStream, retry_for: float, keep_session: float | None
+    ) -> None:
         self._open_stream = open_stream
         self._retry_for = retry_for
-        self._conversation = Conversation(retry_for)
+        self._conversation = Conversation(retry_for, keep_session)
         self._lock = threading.Lock()
         self._to_send = threading.Condition(self._lock)
         self._heard = threading.Condition(self._lock)
@@ -208,6 +210,17 @@ class Talk:
         self._to_send.notify_all()
 
     def _read_on(self) -> None:
+        try:
+            self._read_streams()
+        finally:
+            # However that came about, nobody is to wait for what will not come.
+            with self._lock:
+                self._closed = True
+                self._conversation.position = None
+                self._heard.notify_all()
+            self._conversation.commands.fail(_closed())
+
+    def _read_streams(self) -> None:
         conversation = self._conversation
         while (link := self._connect()) is not None:
             failure = self._read(link)
@@ -225,7 +238,6 @@ class Talk:
                 "control stream lost, opened again in %.2f s: %s", pause, failure or "ended"
             )
             self._hurry.wait(pause)
-        conversation.commands.fail(_closed())
 
     def _connect(self) -> _Link | None:
         with self._lock:

@@ -335,10 +335,13 @@ class Control(Client):
         metadata: Sequence[tuple[str, str]] = (),
         timeout: float | None = _channel.TIMEOUT,
         retry_for: float = _channel.RETRY_FOR,
+        keep_session: float | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         """As that of ``Client``. ``retry_for``: how long, in seconds, a command waits for a
-        stream to be sent on before it fails."""
+        stream to be sent on before it fails. ``keep_session``: how long, in seconds, the server
+        leaves calls with ``hangup_on_disconnect`` alone after the stream was lost; None leaves
+        it to the server (30 s)."""
         super().__init__(
             target,
             tls=tls,
@@ -352,7 +355,7 @@ class Control(Client):
             request_serializer=None,
             response_deserializer=event_pb.ControlResponse.FromString,
         )
-        self._talk = Talk(lambda: call(metadata=self._metadata), retry_for)
+        self._talk = Talk(lambda: call(metadata=self._metadata), retry_for, keep_session)
 
     def submit(self, request: Message, *, brief: bool = False) -> asyncio.Future[Any]:
         """Has a request done, and gives at once what the method for it will return.

@@ -527,7 +527,9 @@ class CallPolicy(_message.Message):
     max_redirects: _builtins.int
     """How many 3xx to follow by itself; 0 reports the redirect instead."""
     hangup_on_disconnect: _builtins.bool
-    """Ends the call when the RPC or the Control stream that made it goes away."""
+    """Ends the call when the RPC or the Control stream that made it goes away, or the
+    stream's session (see ControlOpen).
+    """
     forked_answers: Global___CallPolicy.ForkedAnswers.ValueType
     """What becomes of a second 2xx to one INVITE (RFC 3261 section 13.2.2.4)."""
     offers: Global___CallPolicy.Offers.ValueType
