@@ -12,6 +12,7 @@ from picosip_server.engine.load import causes
 from picosip_server.engine.load.answers import AnsweredCall
 from picosip_server.engine.load.arrivals import Arrivals
 from picosip_server.engine.load.calls import PlacedCall
+from picosip_server.engine.load.departures import Departures
 from picosip_server.engine.load.distributions import Mix
 from picosip_server.engine.load.figures import LoadFigures
 from picosip_server.engine.load.ground import Ground
@@ -35,7 +36,7 @@ from picosip_server.sip.ua.user import TransactionUser
 TICK = 0.001
 """Seconds between looks at what is due: those of one tick begin together."""
 BATCH = 64
-"""How many begin in a tick at most: then messages have their turn."""
+"""How many begin or are ended in a tick at most: then messages have their turn."""
 
 
 class Driver(TransactionUser):
@@ -43,35 +44,6 @@ class Driver(TransactionUser):
 
     ``begun`` is told once that it runs, or why it may not; ``ended`` its last figures.
     """
-
-    __slots__ = (
-        "_answers",
-        "_arrivals",
-        "_begun",
-        "_bound",
-        "_cleared",
-        "_due",
-        "_ended",
-        "_ground",
-        "_later",
-        "_laters",
-        "_most",
-        "_next_tick",
-        "_number",
-        "_sessions",
-        "_soon",
-        "_soon_since",
-        "_start",
-        "_tell_begun",
-        "_unknown",
-        "_until",
-        "_workers",
-        "figures",
-        "host",
-        "load",
-        "publish",
-        "random",
-    )
 
     def __init__(
         self,
@@ -108,8 +80,8 @@ class Driver(TransactionUser):
         self._soon_since = now
         self._later: list[tuple[float, int, Session]] = []
         self._laters = 0
-        self._bound: deque[Session] = deque()
-        """Registrations that stay until the load ends."""
+        self._departures = Departures()
+        """Registrations that stay until the load ends, or all that is to end at once."""
         self._cleared: set[tuple[str, int]] = set()
         """Addresses that were found to be allowed."""
         self._number = worker
@@ -189,8 +161,8 @@ class Driver(TransactionUser):
 
     def _next_begin(self) -> float | None:
         """When the next one may begin or is released, the tick apart."""
-        if self._bound and self.figures.stopping:
-            return self._next_tick
+        if self.figures.stopping:
+            return self._departures.next
         arrivals = self._arrivals
         if arrivals is None:
             return None
@@ -220,8 +192,8 @@ class Driver(TransactionUser):
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK
         if self.figures.stopping:
-            for _ in range(min(BATCH, len(self._bound))):
-                self._bound.popleft().act(now)
+            for session in self._departures.due(now, TICK, BATCH):
+                session.hang_up(now)
             return
         arrivals = self._arrivals
         if arrivals is None:
@@ -268,9 +240,9 @@ class Driver(TransactionUser):
         if len(sessions) > figures.peak_active:
             figures.peak_active = len(sessions)
 
-    def _stays(self, session: Session) -> None:
+    def _stays(self, session: Session, now: float) -> None:
         """It is bound until the load ends, which may have begun already."""
-        self._bound.append(session)
+        self._departures.add(session, now)
         if self.figures.stopping:
             self._ground.schedule(self)
 
@@ -278,8 +250,13 @@ class Driver(TransactionUser):
 
     def cease(self, now: float) -> None:
         """Begins nothing more; what lives comes to its end."""
-        self.figures.stopping = True
-        self._next_tick = max(self._next_tick, now)
+        if not self.figures.stopping:
+            self.figures.stopping = True
+            self._next_tick = max(self._next_tick, now)
+            profile = self.load.profile
+            # As fast as they came.
+            rate = 0.0 if profile is None else profile.rate.at(now - self._start)
+            self._departures.open(now, rate / self._workers)
         self._until = None
         self._due = 0
         if self._arrivals is not None:
@@ -290,8 +267,7 @@ class Driver(TransactionUser):
         """Begins nothing more; with ``hang_up`` what lives is ended at once."""
         self.cease(now)
         if hang_up:
-            for session in list(self._sessions):
-                session.hang_up(now)
+            self._departures.open(now, more=self._sessions)
         self._check_end(now)
         return self.flush()
 

@@ -24,7 +24,11 @@ class MadeRegistration(Session):
     __slots__ = ("_bound", "_ending", "_hold", "_made")
 
     def __init__(
-        self, part: Part, hold: Distribution | None, bound: Callable[[Session], None], now: float
+        self,
+        part: Part,
+        hold: Distribution | None,
+        bound: Callable[[Session, float], None],
+        now: float,
     ) -> None:
         super().__init__(part, now)
         self._hold = hold
@@ -61,7 +65,7 @@ class MadeRegistration(Session):
         responses[200] = responses.get(200, 0) + 1
         note(self.part.figures.setup, now - self.began)
         if self._hold is None:
-            self._bound(self)
+            self._bound(self, now)
         else:
             self.part.later(self, now + self._hold.draw(self.part.random))
 

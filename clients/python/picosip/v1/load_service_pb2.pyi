@@ -68,7 +68,9 @@ class LoadServiceRunRequest(_message.Message):
 
     @_builtins.property
     def progress_interval(self) -> _duration_pb2.Duration:
-        """Of the responses of this stream; a second by default."""
+        """Between the responses of this stream: a second by default, 50 milliseconds at least. The
+        streams of one load share it.
+        """
 
     def __init__(
         self,
@@ -370,8 +372,11 @@ Global___LoadRow: _TypeAlias = LoadRow  # noqa: Y015
 @_typing.final
 class CallScript(_message.Message):
     """Every text in a request of a script may hold placeholders: "{n}" is the number of the one that
-    begins, from 0 on ("{n:05}" with leading zeros, "{n%100}" modulo), and "{column}" the
-    value of that column in the row of its turn. "{{" and "}}" are braces.
+    begins, from 0 on ("{n:05}" with leading zeros, "{n%100}" modulo, "{n%100:02}" both), and
+    "{column}" the value of that column in the row of its turn. "{{" and "}}" are braces. A placeholder
+    cannot stand where the API wants a number, as for the port of a URI, nor in an `ha1`; the values
+    of columns in URIs have their escapes already. Numbers rise from one that begins to the next,
+    with one worker; several share them out.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -380,7 +385,10 @@ class CallScript(_message.Message):
     HOLD_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def invite(self) -> _call_service_pb2.InviteRequest:
-        """As for Invite; `request_id`, `wait_for` and `labels` are not taken."""
+        """As for Invite; `request_id`, `wait_for` and `labels` are not taken. Where its `policy` says
+        nothing of `offers`, those of the far end are accepted. An INVITE without an offer is answered
+        in the ACK from what the far end offers.
+        """
 
     @_builtins.property
     def hold(self) -> Global___Distribution:
@@ -435,7 +443,9 @@ class MessageScript(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def message(self) -> _request_service_pb2.SendMessageRequest:
-        """As for SendMessage; `request_id` is not taken."""
+        """As for SendMessage; `request_id` and `call` are not taken. Those to one URI do not wait for each
+        other, unlike those of SendMessage.
+        """
 
     def __init__(
         self,
@@ -467,8 +477,8 @@ class AnswerScript(_message.Message):
     """180 at once."""
     @_builtins.property
     def users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Which calls: those whose Request-URI has this user part, or one of these with "*" at its end.
-        Empty: all.
+        """Which calls: those whose Request-URI has one of these as its user part, or begins with one of
+        these that has "*" at its end. Empty: all. Of several loads the one that began first answers.
         """
 
     @_builtins.property
@@ -523,7 +533,7 @@ class Outcome(_message.Message):
     """Relative to the sum of all."""
     @_builtins.property
     def status(self) -> _sip_pb2.SipStatus:
-        """A final one; a 3xx wants a Contact among `headers`."""
+        """200, or 300 to 699; a 3xx wants a Contact among `headers`."""
 
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[_sip_pb2.Header]: ...
@@ -718,15 +728,20 @@ class LoadReport(_message.Message):
     started: _builtins.int
     """Calls, registrations or messages that began."""
     succeeded: _builtins.int
-    """Came to the end that the script wants."""
+    """Came to the end that the script wants: an answered call whose BYE was answered with a 2xx, a
+    registration that was made and removed, a message that got a 2xx; on the answering side a call
+    that was acknowledged and ended, or refused as it was to be.
+    """
     failed: _builtins.int
     active: _builtins.int
-    """Alive now, and at most."""
+    """Alive now, and at most (the workers' highest numbers added up)."""
     peak_active: _builtins.int
     waiting: _builtins.int
     """Were due but had to wait for `max_concurrent`, now."""
     retransmissions_sent: _builtins.int
-    """Sent again by this server, and received again from the far end."""
+    """Of its own calls, registrations and messages: what this server sent again, and requests that
+    the far end sent again.
+    """
     retransmissions_received: _builtins.int
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp: ...
@@ -738,15 +753,22 @@ class LoadReport(_message.Message):
     def elapsed(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def responses(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:
-        """Final responses, received or sent, by their code; INVITE, REGISTER or MESSAGE only."""
+        """Final responses, received or sent, by their code; to INVITE, REGISTER or MESSAGE only. A
+        challenge that is answered is none.
+        """
 
     @_builtins.property
     def failures(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Failed ones by why: "timeout", "transport", "486", "no_ack"..."""
+        """Failed ones by why: the status of a refusal ("486"), "timeout", "transport", "target" (led to
+        where loads may not go), "overload" (a limit of this server), "remote_bye" (the far end hung up
+        before the hold was over), "no_ack", "cancelled" (by the caller), "stopped" (before it was
+        answered), "bye_..." and "removal_..." (the BYE, or the REGISTER that removes, went wrong),
+        "lost" (a registration that ended by itself).
+        """
 
     @_builtins.property
     def setup(self) -> Global___LoadHistogram:
-        """INVITE, REGISTER or MESSAGE to the final response; of an answering side, INVITE to ACK."""
+        """INVITE, REGISTER or MESSAGE to the 2xx; of an answering side, INVITE to ACK."""
 
     @_builtins.property
     def post_dial_delay(self) -> Global___LoadHistogram:
@@ -754,7 +776,7 @@ class LoadReport(_message.Message):
 
     @_builtins.property
     def teardown(self) -> Global___LoadHistogram:
-        """BYE to its response."""
+        """BYE to its 2xx, where this side hung up; of registrations, the removal."""
 
     @_builtins.property
     def interval(self) -> Global___LoadInterval:
@@ -852,7 +874,7 @@ class LoadHistogram(_message.Message):
     def max(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def quantiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quantile]:
-        """At 50, 75, 90, 95, 99, 99.9 per cent."""
+        """At 50, 75, 90, 95, 99, 99.9 per cent; three digits of each are right."""
 
     def __init__(
         self,

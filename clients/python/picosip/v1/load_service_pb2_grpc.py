@@ -59,8 +59,10 @@ class LoadServiceServicer:
     """
 
     def Run(self, request, context):
-        """Begins a load and reports on it until it has ended. The load stops when the stream goes
-        away, unless it is `detached`.
+        """Begins a load and reports on it until it has ended: first when it runs, then at each
+        `progress_interval`, and last when it has ended. When the last stream that watches it goes away
+        the load is stopped, and what lives is hung up, unless it is `detached`. PERMISSION_DENIED with
+        reason TARGET_NOT_ALLOWED: it would go where the server's settings do not let loads go.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +76,8 @@ class LoadServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """The loads that run, and the last ones that ended.
+        """The loads that run, and the last ones that ended. That of `picosip serve --auto-answer` is
+        "loads/auto-answer".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

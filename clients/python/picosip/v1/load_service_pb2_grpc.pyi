@@ -36,13 +36,17 @@ class LoadServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LoadServiceAsyncStub: ...
     Run: _grpc.UnaryStreamMultiCallable[_load_service_pb2.LoadServiceRunRequest, _load_service_pb2.LoadServiceRunResponse]
-    """Begins a load and reports on it until it has ended. The load stops when the stream goes
-    away, unless it is `detached`.
+    """Begins a load and reports on it until it has ended: first when it runs, then at each
+    `progress_interval`, and last when it has ended. When the last stream that watches it goes away
+    the load is stopped, and what lives is hung up, unless it is `detached`. PERMISSION_DENIED with
+    reason TARGET_NOT_ALLOWED: it would go where the server's settings do not let loads go.
     """
     Stop: _grpc.UnaryUnaryMultiCallable[_load_service_pb2.LoadServiceStopRequest, _load_service_pb2.LoadServiceStopResponse]
     """Begins nothing more and lets what lives end; returns once the load has ended."""
     List: _grpc.UnaryUnaryMultiCallable[_load_service_pb2.LoadServiceListRequest, _load_service_pb2.LoadServiceListResponse]
-    """The loads that run, and the last ones that ended."""
+    """The loads that run, and the last ones that ended. That of `picosip serve --auto-answer` is
+    "loads/auto-answer".
+    """
 
 @_typing.type_check_only
 class LoadServiceAsyncStub(LoadServiceStub):
@@ -52,13 +56,17 @@ class LoadServiceAsyncStub(LoadServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Run: _aio.UnaryStreamMultiCallable[_load_service_pb2.LoadServiceRunRequest, _load_service_pb2.LoadServiceRunResponse]  # type: ignore[assignment]
-    """Begins a load and reports on it until it has ended. The load stops when the stream goes
-    away, unless it is `detached`.
+    """Begins a load and reports on it until it has ended: first when it runs, then at each
+    `progress_interval`, and last when it has ended. When the last stream that watches it goes away
+    the load is stopped, and what lives is hung up, unless it is `detached`. PERMISSION_DENIED with
+    reason TARGET_NOT_ALLOWED: it would go where the server's settings do not let loads go.
     """
     Stop: _aio.UnaryUnaryMultiCallable[_load_service_pb2.LoadServiceStopRequest, _load_service_pb2.LoadServiceStopResponse]  # type: ignore[assignment]
     """Begins nothing more and lets what lives end; returns once the load has ended."""
     List: _aio.UnaryUnaryMultiCallable[_load_service_pb2.LoadServiceListRequest, _load_service_pb2.LoadServiceListResponse]  # type: ignore[assignment]
-    """The loads that run, and the last ones that ended."""
+    """The loads that run, and the last ones that ended. That of `picosip serve --auto-answer` is
+    "loads/auto-answer".
+    """
 
 class LoadServiceServicer(metaclass=_abc_1.ABCMeta):
     """Load made and measured inside the engine, with no round trip to an application. Where it may
@@ -71,8 +79,10 @@ class LoadServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _load_service_pb2.LoadServiceRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_load_service_pb2.LoadServiceRunResponse], _abc.AsyncIterator[_load_service_pb2.LoadServiceRunResponse]]:
-        """Begins a load and reports on it until it has ended. The load stops when the stream goes
-        away, unless it is `detached`.
+        """Begins a load and reports on it until it has ended: first when it runs, then at each
+        `progress_interval`, and last when it has ended. When the last stream that watches it goes away
+        the load is stopped, and what lives is hung up, unless it is `detached`. PERMISSION_DENIED with
+        reason TARGET_NOT_ALLOWED: it would go where the server's settings do not let loads go.
         """
 
     @_abc_1.abstractmethod
@@ -89,6 +99,8 @@ class LoadServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _load_service_pb2.LoadServiceListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_load_service_pb2.LoadServiceListResponse, _abc.Awaitable[_load_service_pb2.LoadServiceListResponse]]:
-        """The loads that run, and the last ones that ended."""
+        """The loads that run, and the last ones that ended. That of `picosip serve --auto-answer` is
+        "loads/auto-answer".
+        """
 
 def add_LoadServiceServicer_to_server(servicer: LoadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
