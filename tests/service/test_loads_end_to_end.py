@@ -6,11 +6,14 @@ import asyncio
 from typing import Any
 
 import grpc
+from prometheus_client import generate_latest
 
 from picosip.v1 import (
     admin_service_pb2 as admin_pb,
     call_service_pb2 as call_pb,
     load_service_pb2 as pb,
+    request_service_pb2 as request_pb,
+    sip_pb2 as sip_pb,
 )
 from tests.service.serving import details, refusal
 from tests.service.sides import ALICE, Side, audio, start
@@ -197,3 +200,29 @@ async def test_a_draining_server_ends_its_loads(near: Side, far: Side) -> None:
     error = await refusal(near.client.loads.Run(calls(far)).read())
     assert (error.code(), details(error)[0].reason) == (Code.UNAVAILABLE, "DRAINING")
     answering.cancel()
+
+
+async def test_a_flood_of_messages_and_its_metrics(far: Side) -> None:
+    near = await start(node="metric", metrics="127.0.0.1:0")
+    try:
+        request = pb.LoadServiceRunRequest(
+            messages=pb.MessageScript(
+                message=request_pb.SendMessageRequest(
+                    from_address=ALICE,
+                    to_address=far.address("user{n}"),
+                    body=sip_pb.Body(content_type="text/plain", data=b"{{n}} is {n}"),
+                )
+            ),
+            profile=pb.LoadProfile(constant=200, count=20),
+        )
+        report = await last(near.client.loads.Run(request))
+        # Nobody takes a MESSAGE there.
+        assert dict(report.responses) == {405: 20}
+        assert dict(report.failures) == {"405": 20}
+        figures = generate_latest(near.server._metrics.registry).decode()
+        assert "picosip_load_started_total 20.0" in figures
+        assert "picosip_load_failed_total 20.0" in figures
+        assert "picosip_load_active 0.0" in figures
+    finally:
+        await near.client.channel.close()
+        await near.server.stop()
