@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -32,23 +33,37 @@ def mask_secrets(
 
 def mask_text(text: str) -> str:
     """A text with the values of Authorization headers, passwords and HA1s masked."""
-    text = _HEADER.sub(rf"\1{MASK}", text)
-    text = _NAMED.sub(rf"\1{MASK}", text)
-    return _URI.sub(rf"\1:{MASK}@", text)
+    # Looked for as plain words first: nearly all text has none of them, and this is asked of
+    # each value of each line.
+    words = text.lower()
+    if "authorization" in words:
+        text = _HEADER.sub(rf"\1{MASK}", text)
+    if "password" in words or "ha1" in words:
+        text = _NAMED.sub(rf"\1{MASK}", text)
+    if "sip" in words and "@" in words:
+        text = _URI.sub(rf"\1:{MASK}@", text)
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return key.lower().replace("_", "-") in _SECRET_KEYS
 
 
 def _masked(key: object, value: object) -> object:
-    if str(key).lower().replace("_", "-") in _SECRET_KEYS and value is not None:
+    if value is None:
+        return None
+    if _is_secret(str(key)):
         return MASK
-    if value is None or isinstance(value, bool | int | float):
-        return value
     if isinstance(value, str):
         return mask_text(value)
+    if isinstance(value, (bool, int, float)):
+        return value
     if isinstance(value, bytes):
         return mask_text(value.decode("utf-8", "backslashreplace"))
     if isinstance(value, Mapping):
         return {str(name): _masked(name, inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, (list, tuple, set, frozenset)):
         if len(value) == 2 and isinstance(value, tuple) and isinstance(value[0], str):
             # A header as a pair of name and value.
             return [mask_text(value[0]), _masked(value[0], value[1])]
