@@ -13,6 +13,9 @@ MOST_NEW = 10_000
 MOST_GOING_ON = 20_000
 """The same of responses, ACK, CANCEL, and requests inside dialogs: they have room of their own."""
 
+FEW = 32
+"""Datagrams that are taken in the order in which they came, whatever they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -26,17 +29,26 @@ class Arrival:
 class Arrivals:
     """Any thread may add; the worker takes."""
 
-    def __init__(self, most_new: int = MOST_NEW, most_going_on: int = MOST_GOING_ON) -> None:
+    def __init__(
+        self, most_new: int = MOST_NEW, most_going_on: int = MOST_GOING_ON, *, few: int = FEW
+    ) -> None:
+        self._few = few
+        self._first: deque[Arrival] = deque()
+        """A few that came while no others waited: they are taken as they came, since telling
+        them apart costs more than it could gain."""
         self._new: deque[Arrival] = deque()
         self._going_on: deque[Arrival] = deque()
         self._most_new = most_new
         self._most_going_on = most_going_on
 
     def __len__(self) -> int:
-        return len(self._new) + len(self._going_on)
+        return len(self._first) + len(self._new) + len(self._going_on)
 
     def add(self, data: bytes, source: Source, now: float) -> bool:
         """Has a datagram wait; False: it is dropped."""
+        if len(self._first) < self._few and not self._new and not self._going_on:
+            self._first.append(Arrival(data, source, now))
+            return True
         begins = begins_something(data)
         # A CANCEL must not overtake its INVITE.
         queue = self._new if begins or data.startswith(b"CANCEL ") else self._going_on
@@ -46,6 +58,7 @@ class Arrivals:
         return True
 
     def take(self) -> Arrival | None:
-        """The next one: of those that are part of something first, each kind in its order."""
-        queue = self._going_on or self._new
+        """The next one: the few that came first, then those that are part of something, each kind
+        in its order."""
+        queue = self._first or self._going_on or self._new
         return queue.popleft() if queue else None

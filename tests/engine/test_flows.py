@@ -12,7 +12,7 @@ from picosip_server.sip.stun import looks_like_stun
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Outbound
 from picosip_server.sip.ua.outputs import FailureKind
-from picosip_server.sip.ua.snapshots import CallState, RegistrationSnapshot, RegistrationState
+from picosip_server.sip.ua.snapshots import Cause, RegistrationSnapshot, RegistrationState
 from picosip_server.sip.uri import Uri
 from tests.engine.memory import SDP, Everybody, Host, Simulation
 
@@ -183,7 +183,7 @@ def test_a_nat_without_flows_shows_in_the_contacts_of_calls() -> None:
     home.host.hangup(home.host.call())
     simulation.run(1.0)
     (call,) = host.of(events.CallEnded)
-    assert call.call.state is CallState.TERMINATED
+    assert call.termination.cause is Cause.REMOTE_HANGUP
     # One from another address has nothing to do with it.
     host.invite(f"sip:bob@{HOME}")
     simulation.run(1.0)

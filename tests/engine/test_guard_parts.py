@@ -325,7 +325,7 @@ def taken(arrivals: Arrivals) -> list[bytes]:
 
 def test_what_goes_on_is_taken_before_what_begins() -> None:
     """But a CANCEL stays behind its INVITE."""
-    arrivals = Arrivals()
+    arrivals = Arrivals(few=0)
     for number, data in enumerate((INVITE, BYE, CANCEL, OK)):
         assert arrivals.add(data, SOURCE, float(number))
     assert len(arrivals) == 4
@@ -333,8 +333,17 @@ def test_what_goes_on_is_taken_before_what_begins() -> None:
     assert len(arrivals) == 0
 
 
+def test_a_few_are_taken_as_they_came() -> None:
+    """And what comes while others wait in order is behind them all."""
+    arrivals = Arrivals(few=2)
+    for data in (INVITE, BYE, INVITE, OK):
+        assert arrivals.add(data, SOURCE, 0.0)
+    assert len(arrivals) == 4
+    assert taken(arrivals) == [INVITE, BYE, OK, INVITE]
+
+
 def test_each_kind_has_room_of_its_own() -> None:
-    arrivals = Arrivals(most_new=2, most_going_on=3)
+    arrivals = Arrivals(most_new=2, most_going_on=3, few=0)
     assert [arrivals.add(INVITE, SOURCE, 0.0) for _ in range(3)] == [True, True, False]
     assert [arrivals.add(CANCEL, SOURCE, 0.0) for _ in range(2)] == [True, False]
     assert [arrivals.add(BYE, SOURCE, 0.0) for _ in range(4)] == [True, True, True, False]

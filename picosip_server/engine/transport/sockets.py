@@ -32,6 +32,8 @@ from picosip_server.sip.stun import looks_like_stun
 
 MOST_CONTACTS = 100_000
 """Contacts that connections are remembered for."""
+MOST_SOURCES = 4096
+"""Peers of a second whose addresses are kept for each UDP socket."""
 MOST_WAITING = 10_000
 """Messages that may wait for a busy worker before further ones are dropped, as a network does."""
 
@@ -61,6 +63,9 @@ class Sockets:
         self._resolver: Resolver | None = None
         self._contacts: dict[tuple[str, int], int] = {}
         """Which connection leads to a Contact that no name server knows; oldest first."""
+        self._sources: list[dict[tuple[str, int], Source]] = []
+        """Who was heard of on each UDP socket in this second: finding out again with each
+        datagram costs more than reading it."""
         self.dropped = 0
         """Messages that found their worker too busy."""
         self.stun_dropped = 0
@@ -123,13 +128,20 @@ class Sockets:
             limits=self._limits,
             tls=self._tls,
         )
-        first.on_idle = connections.expire
+        first.on_idle = self._look_over
         for index, udp in self._udp.items():
             first.selector.register(udp.socket, selectors.EVENT_READ, self._udp_reader(index, udp))
         for index, listener in self._tcp.items():
             accept = self._acceptor(connections, index, listener)
             first.selector.register(listener, selectors.EVENT_READ, accept)
         self.resolver.start()
+
+    def _look_over(self, now: float) -> None:
+        assert self._connections is not None, "attached before"
+        self._connections.expire(now)
+        for sources in self._sources:
+            # The way to a peer may be another one by now.
+            sources.clear()
 
     @property
     def resolver(self) -> Resolver:
@@ -150,21 +162,29 @@ class Sockets:
         return sum(udp.lost for udp in self._udp.values())
 
     def _udp_reader(self, index: int, udp: UdpSocket) -> Callable[[int], None]:
+        sources: dict[tuple[str, int], Source] = {}
+        self._sources.append(sources)
+
         def take(data: bytes, host: str, port: int) -> None:
             if len(data) <= 4 and not data.strip(b"\r\n\0"):
                 # Keep-alives of NATed peers: empty lines or nothing at all.
                 return
-            if not self._admits(host):
-                return
+            source = sources.get((host, port))
+            if source is None:
+                if not self._admits(host):
+                    return
+                try:
+                    local_host, local_port = self.listeners.local(index, host)
+                except Unreachable:
+                    # There is no way back to the sender.
+                    return
+                source = Source("UDP", host, port, local_host, local_port, index)
+                if len(sources) < MOST_SOURCES:
+                    sources[host, port] = source
             if looks_like_stun(data):
                 self._stun(data, index, udp, host, port)
                 return
-            try:
-                local_host, local_port = self.listeners.local(index, host)
-            except Unreachable:
-                # There is no way back to the sender.
-                return
-            self._deliver(data, Source("UDP", host, port, local_host, local_port, index))
+            self._deliver(data, source)
 
         def undelivered(quote: bytes, detail: str) -> None:
             self._tell(lambda core, now: core.undelivered(quote, detail, now))

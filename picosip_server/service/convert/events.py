@@ -21,21 +21,20 @@ def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
 
     Raises TypeError for a kind that the API does not have.
     """
-    result = pb.Event(
-        revision=revision,
-        time=clock.timestamp(value.at),
-        resource=value.resource,
-        labels=value.labels,
-    )
+    result = pb.Event(revision=revision, time=clock.timestamp(value.at), resource=value.resource)
+    if value.labels:
+        result.labels.update(value.labels)
+    # The most frequent kinds first.
     match value:
         case events.CallProgressed():
             result.call_progressed.CopyFrom(_progressed(value))
         case events.CallAnswered():
             result.call_answered.CopyFrom(_answered(value))
         case events.CallConfirmed():
-            result.call_confirmed.CopyFrom(
-                pb.CallConfirmed(description=descriptions.to_proto(value.description))
-            )
+            result.call_confirmed.SetInParent()
+            description = descriptions.to_proto(value.description)
+            if description is not None:
+                result.call_confirmed.description.CopyFrom(description)
         case events.CallEnded():
             result.call_ended.termination.CopyFrom(resources.termination(value.termination))
         case events.CallCreated():

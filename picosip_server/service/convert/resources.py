@@ -64,7 +64,7 @@ _REGISTRATION_STATES = {
 def call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
     """A call as it stands."""
     answered, ended = value.answer_time, value.end_time
-    return call_pb.Call(
+    result = call_pb.Call(
         name=value.name,
         state=_CALL_STATES[value.state],
         direction=_DIRECTIONS[value.direction],
@@ -84,9 +84,11 @@ def call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
         create_time=clock.timestamp(value.create_time),
         answer_time=None if answered is None else clock.timestamp(answered),
         end_time=None if ended is None else clock.timestamp(ended),
-        labels=value.labels,
         authenticated_user=clean(value.authenticated_user),
     )
+    if value.labels:
+        result.labels.update(value.labels)
+    return result
 
 
 def dialog(value: DialogSnapshot) -> call_pb.Dialog:
