@@ -68,7 +68,10 @@ class ControlStream:
         sessions = self._backend.sessions
         self._session, known = sessions.begin(opening.session, keep, self._supersede)
         self._outbox = Outbox(
-            self._write, self._backend.pace, combine=opening.combine, on_room=self._wake
+            self._write,
+            self._backend.pace,
+            events=self._events if opening.combine else None,
+            on_room=self._wake,
         )
         lost = True
         try:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from picosip_server.service import wire
-from picosip_server.service.streams import Pace, Write
+from picosip_server.service.streams import EventStream, Pace, Write
 
 _BATCH_OCTETS = 1 << 20
 """Clients take messages of up to 4 MiB by default."""
@@ -15,17 +15,22 @@ _BATCH_OCTETS = 1 << 20
 class Outbox:
     """The one that writes to a stream, whatever comes at the same time.
 
-    ``on_room`` is called whenever results have been written. With ``combine`` results go
-    along with events.
+    ``on_room`` is called whenever results have been written. With ``events`` they go along
+    with each other, whichever is due first.
     """
 
     def __init__(
-        self, write: Write, pace: Pace, *, combine: bool, on_room: Callable[[], None]
+        self,
+        write: Write,
+        pace: Pace,
+        *,
+        events: EventStream | None,
+        on_room: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._write = write
         self._pace = pace
-        self._combine = combine
+        self._events = events
         self._on_room = on_room
         self._results: list[bytes] = []
         self._writing = asyncio.Lock()
@@ -55,7 +60,7 @@ class Outbox:
     async def send_events(self, events: bytes) -> None:
         """Sends an encoded EventsResponse."""
         async with self._writing:
-            if self._combine and self._results:
+            if self._events is not None and self._results:
                 await self._send(self._take(), events)
             else:
                 await self._write(wire.control_events(events))
@@ -78,7 +83,8 @@ class Outbox:
         while self._results:
             async with self._writing:
                 if self._results:
-                    await self._send(self._take(), None)
+                    events = None if self._events is None else self._events.take()
+                    await self._send(self._take(), events)
 
     def _wake(self) -> None:
         if self._timer is not None:

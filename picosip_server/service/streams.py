@@ -88,6 +88,8 @@ class EventStream:
         """Cursor of the last response."""
         self._wrote_at = float("-inf")
         self._progress = max(progress_interval, _SHORTEST_PROGRESS) if progress_interval else None
+        self._writing = True
+        """A response is on its way, or the first has not been sent: no other may pass it."""
         self._waiter: asyncio.Future[None] | None = None
         self._ending: ApiError | None = None
 
@@ -111,6 +113,14 @@ class EventStream:
         if self._credit is not None:
             self._credit.acknowledge(revision)
             self.wake()
+
+    def take(self) -> bytes | None:
+        """The next events, encoded, for one who has to write something else in any case."""
+        if self._writing or not self._may_send():
+            return None
+        events = self._collect()
+        self._delivered = self._position
+        return self._response(events) if events else None
 
     def lag(self, now: float) -> float:
         """Age in seconds of the oldest event that has not been written yet; 0 if none waits."""
@@ -208,10 +218,17 @@ class EventStream:
         return events
 
     async def _write(self, write: Write, events: list[bytes]) -> None:
+        self._writing = True
+        response = self._response(events)
+        position = self._position
+        await write(response)
+        self._writing = False
+        self._delivered = position
+
+    def _response(self, events: list[bytes]) -> bytes:
         self._wrote_at = self._loop.time()
         self._told = self._position
-        await write(wire.response(self._log.cursor(self._position), events))
-        self._delivered = self._position
+        return wire.response(self._log.cursor(self._position), events)
 
     def _due(self) -> float:
         """When an empty response is to say where the stream is."""

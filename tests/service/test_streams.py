@@ -268,6 +268,49 @@ def test_a_slow_reader_that_stays_in_the_log_misses_nothing() -> None:
     run(main())
 
 
+def test_another_takes_along_what_waits_for_more() -> None:
+    async def main() -> None:
+        log = new_log()
+        reader = Reader()
+        reading = stream(log)
+        loop = asyncio.get_running_loop()
+        async with running(reading, reader):
+            add(log, *values.numbered(1))
+            await asyncio.sleep(0.0005)
+            assert reader.revisions == [1]
+            assert reading.take() is None
+            add(log, *values.numbered(2))
+            await asyncio.sleep(0.0005)
+            assert reader.revisions == [1]
+            taken = reading.take()
+            assert taken is not None
+            response = pb.EventsResponse.FromString(taken)
+            assert [event.revision for event in response.events] == [2, 3]
+            assert response.cursor.revision == 3
+            await asyncio.sleep(10)
+            assert reader.revisions == [1]
+            assert reading.lag(loop.time()) == 0.0
+            add(log, *values.numbered(1))
+            await asyncio.sleep(0.1)
+            assert reader.revisions == [1, 4]
+
+    run(main())
+
+
+def test_nothing_passes_a_response_on_its_way() -> None:
+    async def main() -> None:
+        log = new_log()
+        slow = Reader(slow=True)
+        reading = stream(log)
+        add(log, *values.numbered(1))
+        # Not before the first response, and not while that is being written.
+        assert reading.take() is None
+        async with running(reading, slow):
+            assert reading.take() is None
+
+    run(main())
+
+
 def test_lag_is_the_age_of_what_has_not_been_written() -> None:
     async def main() -> None:
         log = new_log(size=100)
