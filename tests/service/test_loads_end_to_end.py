@@ -226,3 +226,30 @@ async def test_a_flood_of_messages_and_its_metrics(far: Side) -> None:
     finally:
         await near.client.channel.close()
         await near.server.stop()
+
+
+async def test_workers_share_a_load() -> None:
+    near = await start(node="several", workers="3")
+    far = await start(node="others", workers="2", auto_answer=True)
+    try:
+        request = calls(far, count=61, max_concurrent=30)
+        request.calls.invite.from_address.uri = "sip:number{n}@example.com"
+        request.publish_events = True
+        async with near.client.listening() as ear:
+            report = await last(near.client.loads.Run(request))
+            callers = []
+            while len(callers) < 61:
+                event = await ear.next()
+                if event.HasField("call_created"):
+                    callers.append(event.call_created.call.from_address.uri)
+        assert (report.started, report.succeeded, report.active) == (61, 61, 0)
+        assert report.setup.count == 61
+        # Each number once, whichever worker had it.
+        assert sorted(callers) == sorted(f"sip:number{n}@example.com" for n in range(61))
+        stop = pb.LoadServiceStopRequest(name="loads/auto-answer")
+        stopped = (await far.client.loads.Stop(stop)).report
+        assert (stopped.started, stopped.succeeded) == (61, 61)
+    finally:
+        for side in (near, far):
+            await side.client.channel.close()
+            await side.server.stop()

@@ -35,7 +35,7 @@ from picosip_server.sip.ua.user import TransactionUser
 
 TICK = 0.001
 """Seconds between looks at what is due: those of one tick begin together."""
-BATCH = 64
+BATCH = 16
 """How many begin or are ended in a tick at most: then messages have their turn."""
 
 
@@ -336,6 +336,8 @@ class Driver(TransactionUser):
         if session not in self._sessions:
             return
         self._sessions.discard(session)
+        # They hold each other: without this, only the garbage collector would free them.
+        session.user = None
         figures = self.figures
         if cause:
             if session.astray:

@@ -41,5 +41,5 @@ def test_what_is_stopped_goes_at_once_in_batches() -> None:
     simulation.run(until=lambda: load.ended)
     byes = [at for at, _, _, data in simulation.wire if data.startswith(b"BYE")]
     assert len(byes) == load.figures.succeeded == 300
-    # 64 of them in each millisecond.
-    assert byes[-1] - start == pytest.approx(0.004, abs=0.0015)
+    # 16 of them in each millisecond.
+    assert byes[-1] - start == pytest.approx(0.019, abs=0.0015)
