@@ -10,10 +10,11 @@ from pydantic_settings import BaseSettings
 
 from picosip_server.addresses import is_ip, parse_host_port
 from picosip_server.engine.load.distributions import Constant
+from picosip_server.engine.load.policy import alone
 from picosip_server.engine.load.script import AnswerScript, Outcome
 from picosip_server.engine.load.targets import AllowedName, AllowedNetwork, Targets
 from picosip_server.settings_types import REPEATED, NotNegative
-from picosip_server.sip.ua.commands import Answer, Offers, Policy
+from picosip_server.sip.ua.commands import Answer, Policy
 
 EXPECTED = {
     "max_loads": "a whole number, 0 or more",
@@ -89,5 +90,5 @@ def auto_answer(settings: LoadSettings) -> AnswerScript | None:
         ringing=settings.auto_answer_ringing,
         delay=Constant(delay) if delay else None,
         hold=Constant(hold) if hold else None,
-        answer=Answer(token=None, name="", policy=Policy(offers=Offers.ACCEPT)),
+        answer=Answer(token=None, name="", policy=alone(Policy())),
     )

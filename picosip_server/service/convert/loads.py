@@ -19,6 +19,7 @@ from picosip_server.engine.load.distributions import (
     Normal,
     Uniform,
 )
+from picosip_server.engine.load.policy import alone
 from picosip_server.engine.load.rates import ConstantRate, RampRate, Rate, StepRate
 from picosip_server.engine.load.script import (
     AnswerScript,
@@ -225,12 +226,11 @@ class _Reader:
         self._refuse("calls.invite", value.invite, "request_id", "wait_for", "labels")
         request = marked(check, "calls.invite", value.invite, self._templates)
         check.done()
-        if request.policy.offers == call_pb.CallPolicy.OFFERS_UNSPECIFIED:
-            # There is no application to ask.
-            request.policy.offers = call_pb.CallPolicy.OFFERS_ACCEPT
         made = _within("calls.invite", lambda: convert.invite(request, host=self._host)(None))
         assert isinstance(made, commands.Invite)
-        sample = self.sample = replace(made, wait_for=commands.WaitFor.FINAL)
+        sample = self.sample = replace(
+            made, wait_for=commands.WaitFor.FINAL, policy=alone(made.policy)
+        )
         return CallScript(make=self._maker("calls.invite", sample), hold=hold)
 
     def registrations(self, value: pb.RegisterScript) -> RegisterScript:
@@ -282,8 +282,6 @@ class _Reader:
         request.CopyFrom(value.answer)
         # Of no call in particular.
         request.name = "calls/any"
-        if request.policy.offers == call_pb.CallPolicy.OFFERS_UNSPECIFIED:
-            request.policy.offers = call_pb.CallPolicy.OFFERS_ACCEPT
         made = _within("answers.answer", lambda: convert.answer(request, host=self._host)(None))
         assert isinstance(made, commands.Answer)
         return AnswerScript(
@@ -292,7 +290,7 @@ class _Reader:
             ringing=value.ringing,
             delay=delay,
             hold=hold,
-            answer=made,
+            answer=replace(made, policy=alone(made.policy or commands.Policy())),
             duration=duration,
         )
 

@@ -11,7 +11,7 @@ from picosip_server.engine.load.figures import LoadFigures
 from picosip_server.engine.load.rates import ConstantRate
 from picosip_server.engine.load.script import AnswerScript, CallScript, Load, Script
 from picosip_server.engine.load.targets import AllowedNetwork, Targets
-from picosip_server.engine.load.templates import Row
+from picosip_server.engine.load.templates import Row, Table
 from picosip_server.sip.address import Address
 from picosip_server.sip.hop import Target
 from picosip_server.sip.ua import commands
@@ -37,6 +37,7 @@ class Running:
         *,
         targets: Targets = NEARBY,
         known: tuple[Target, ...] = (),
+        table: Table | None = None,
         publish: bool = False,
         name: str = "loads/one",
     ) -> None:
@@ -49,6 +50,7 @@ class Running:
             script=script,
             profile=profile,
             targets=targets,
+            table=table or Table(),
             known=known,
             publish=publish,
         )

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from picosip_server.engine.load.distributions import Constant
-from picosip_server.engine.load.script import Outcome
+from picosip_server.engine.load.policy import alone
+from picosip_server.engine.load.script import CallScript, Outcome
+from picosip_server.engine.load.templates import Table, Templates
+from picosip_server.sip.address import Address
+from picosip_server.sip.auth.users import User
 from picosip_server.sip.message import Message, Request
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.commands import Body
@@ -204,3 +208,53 @@ def test_answers_for_a_time(simulation: Simulation, near: Host, far: Host) -> No
     simulation.run(until=lambda: answering.ended)
     assert answering.figures.elapsed == pytest.approx(1.0, abs=0.01)
     assert load.figures.succeeded == answering.figures.succeeded == 10
+
+
+def test_requests_inside_a_call_are_answered_at_once(simulation: Simulation, far: Host) -> None:
+    answer = commands.Answer(token=None, name="", policy=alone(commands.Policy()))
+    Running(far, answers(answer=answer))
+    caller = Peer(simulation, "192.0.2.3")
+    caller.ask("INVITE", "192.0.2.2", body=SDP)
+    simulation.run(0.1)
+    caller.response(100)
+    tag = caller.response(200).to.tag
+    caller.ask("ACK", "192.0.2.2", to_tag=tag)
+    caller.ask("MESSAGE", "192.0.2.2", to_tag=tag, cseq=2)
+    simulation.run(0.1)
+    # RFC 3428 section 7: nobody is there to read it.
+    caller.response(480)
+    # RFC 3264 section 8: an offer inside the call is answered from the present description.
+    contact = (("Contact", "<sip:peer@192.0.2.3>"),)
+    caller.ask("UPDATE", "192.0.2.2", to_tag=tag, cseq=3, body=SDP, fields=contact)
+    simulation.run(0.1)
+    assert caller.response(200).body
+
+
+def test_a_challenge_is_answered_with_the_credentials_of_the_row(simulation: Simulation) -> None:
+    near = simulation.host("192.0.2.1")
+    users = tuple(
+        User(realm="example.com", username=name, password=secret)
+        for name, secret in (("alice", "a"), ("bert", "b"))
+    )
+    far = simulation.host("192.0.2.2", users=users)
+    Running(far, answers())
+    table = Table(("user", "secret"), (("alice", "a"), ("bert", "b"), ("eve", "c")))
+    templates = Templates(table, "qz0x")
+    sample = commands.Invite(
+        token=None,
+        from_address=Address.parse(templates.mark("<sip:{user}@example.com>")),
+        to_address=Address.parse("<sip:bob@192.0.2.2>"),
+        offer=SDP,
+        credentials=(
+            commands.Credentials(
+                username=templates.mark("{user}"), password=templates.mark("{secret}")
+            ),
+        ),
+        wait_for=commands.WaitFor.FINAL,
+    )
+    script = CallScript(make=templates.compile_command(sample))
+    load = Running(near, script, at_rate(10, count=6), table=table)
+    simulation.run(until=lambda: load.ended)
+    # A challenge that is answered is no final response; Eve has no account.
+    assert load.figures.responses == {200: 4, 401: 2}
+    assert load.figures.failures == {"401": 2}

@@ -386,7 +386,8 @@ class CallScript(_message.Message):
     @_builtins.property
     def invite(self) -> _call_service_pb2.InviteRequest:
         """As for Invite; `request_id`, `wait_for` and `labels` are not taken. Where its `policy` says
-        nothing of `offers`, those of the far end are accepted. An INVITE without an offer is answered
+        nothing of `offers`, those of the far end are accepted; where it sets no `respond_timeout`,
+        other requests inside the call are answered at once. An INVITE without an offer is answered
         in the ACK from what the far end offers.
         """
 
