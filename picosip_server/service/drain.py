@@ -51,8 +51,9 @@ class Drain:
         deadline = self._backend.clock.now() + grace
         if self._task is None:
             self._deadline = deadline
-            self._backend.bridge.engine.refuse_new_work()
+            # Before new work is refused: theirs is not to fail for that.
             self._loads.drain()
+            self._backend.bridge.engine.refuse_new_work()
             self._backend.log.append_draining(deadline)
             self._backend.log.wake()
             self._task = asyncio.create_task(self._run(), name="drain")
