@@ -83,12 +83,12 @@ class Headers:
     __slots__ = ("_index", "_items", "memo")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: list[tuple[str, str]] = []
-        self._index: dict[str, list[str]] | None = {}
+        self._items = list(items)
+        self._index: dict[str, list[str]] | None = None
         self.memo: dict[str, Any] = {}
         """What others derived from the headers; emptied whenever these change."""
-        for name, value in items:
-            self.add(name, value)
+        for name, value in self._items:
+            _checked(name, value)
 
     @classmethod
     def adopt(

@@ -22,9 +22,10 @@ class ClientTransaction(Machine):
         self._data = b""
         self._interval_e = timers.t1
 
-    def start(self, now: float) -> list[Effect]:
-        """Sends the request for the first time."""
-        self._data = self.request.encode()
+    def start(self, now: float, data: bytes = b"") -> list[Effect]:
+        """Sends the request for the first time; ``data`` is its octets, where they were needed
+        before."""
+        self._data = data or self.request.encode()
         if not self.reliable:
             self._start("timer E", now + self._interval_e)
         self._start("timer F", now + self.timers.give_up)

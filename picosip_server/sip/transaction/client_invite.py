@@ -25,9 +25,10 @@ class ClientInviteTransaction(Machine):
         self._interval_a = timers.t1
         self._ack: Send | None = None
 
-    def start(self, now: float) -> list[Effect]:
-        """Sends the INVITE for the first time."""
-        self._data = self.request.encode()
+    def start(self, now: float, data: bytes = b"") -> list[Effect]:
+        """Sends the INVITE for the first time; ``data`` is its octets, where they were needed
+        before."""
+        self._data = data or self.request.encode()
         # 17.1.1.2: timer A only where the transport is unreliable.
         if not self.reliable:
             self._start("timer A", now + self._interval_a)

@@ -17,7 +17,7 @@ from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.build import cancel_for
 from picosip_server.sip.dialog import Route, plan
 from picosip_server.sip.grammar import NO_PARAMS, Params
-from picosip_server.sip.headers import Headers
+from picosip_server.sip.headers import Headers, canonical
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.transaction.client import ClientTransaction
@@ -237,13 +237,11 @@ class Exchange:
         self._unsent = False
         request = self._build(hop, self.cseq, credentials)
         assert self._target is not None
-        if (
-            hop.transport == "UDP"
-            and self._target.transport == ""
-            and len(request.encode()) > LARGE
-            and self._detour(hop, self._target, now)
-        ):
-            return
+        data = b""
+        if hop.transport == "UDP" and self._target.transport == "":
+            data = request.encode()
+            if len(data) > LARGE and self._detour(hop, self._target, now):
+                return
         timers = self.user.context.timers
         machine: ClientInviteTransaction | ClientTransaction
         if self.draft.method == "INVITE":
@@ -255,7 +253,7 @@ class Exchange:
         self.current = attempt
         self._progressed = False
         self.user.adopt(key, attempt)
-        self.perform(attempt, machine.start(now), now)
+        self.perform(attempt, machine.start(now, data), now)
 
     def _detour(self, hop: Hop, target: Target, now: float) -> bool:
         """18.1.1: above 1300 octets over TCP; UDP only where TCP does not reach."""
@@ -289,32 +287,30 @@ class Exchange:
                     cnonce=context.identity.cnonce(),
                 )
             )
-        headers = Headers()
         # RFC 3581 section 3: a client asks for symmetric responses.
         branch = context.identity.branch()
-        headers.add("Via", f"SIP/2.0/{hop.transport} {hop.sent_by};rport;branch={branch}")
-        for value in route.routes:
-            headers.add("Route", value)
-        headers.add("From", draft.from_)
-        headers.add("To", draft.to)
-        headers.add("Call-ID", draft.call_id)
-        headers.add("CSeq", f"{cseq} {draft.method}")
-        headers.add("Max-Forwards", "70")
+        via = f"SIP/2.0/{hop.transport} {hop.sent_by};rport;branch={branch}"
+        fields = [("Via", via), *[("Route", value) for value in route.routes]]
+        fields += (
+            ("From", draft.from_),
+            ("To", draft.to),
+            ("Call-ID", draft.call_id),
+            ("CSeq", f"{cseq} {draft.method}"),
+            ("Max-Forwards", "70"),
+        )
         if draft.contact_user is not None:
-            headers.add("Contact", f"{hop.contact(draft.contact_user)}{draft.contact_params}")
+            fields.append(("Contact", f"{hop.contact(draft.contact_user)}{draft.contact_params}"))
         elif draft.contacts is not None:
-            for value in draft.contacts(hop):
-                headers.add("Contact", value)
-        for name, value in credentials:
-            headers.add(name, value)
-        for name, value in draft.headers:
-            headers.add(name, value)
-        if context.user_agent and not headers.has("User-Agent"):
-            headers.add("User-Agent", context.user_agent)
+            fields += [("Contact", value) for value in draft.contacts(hop)]
+        fields += credentials
+        fields += draft.headers
+        if context.user_agent and "user-agent" not in [canonical(name) for name, _ in fields]:
+            fields.append(("User-Agent", context.user_agent))
         if draft.body is not None:
-            headers.add("Content-Type", draft.body.content_type)
+            fields.append(("Content-Type", draft.body.content_type))
             if draft.body.disposition:
-                headers.add("Content-Disposition", draft.body.disposition)
+                fields.append(("Content-Disposition", draft.body.disposition))
+        headers = Headers(fields)
         return Request(draft.method, route.request_uri, headers, body)
 
     def _respond(self, attempt: Attempt, response: Response, now: float) -> None:
