@@ -257,7 +257,7 @@ class Settings(NameSettings, GuardSettings, LoadSettings):
     """Events, or results of commands, in one response of a stream."""
     stream_delay: Annotated[float, Field(ge=0, le=1)] = 0.002
     """How long they wait for more of them, where one has gone out just before."""
-    stream_commands: Annotated[int, Field(ge=1)] = 10_000
+    stream_commands: Annotated[int, Field(ge=1)] = 50_000
     """Commands of one Control stream that may be without a result; then it is not read."""
     attach_wait: Seconds = 2.0
     answer_timeout: Seconds = 180.0

@@ -38,7 +38,7 @@ def test_defaults() -> None:
     assert (settings.trunk, settings.trunk_interval) == ((), 30.0)
     assert (settings.drain_timeout, settings.event_log_size) == (30.0, 100_000)
     assert (settings.stream_batch, settings.stream_delay) == (64, 0.002)
-    assert settings.stream_commands == 10_000
+    assert settings.stream_commands == 50_000
     assert (settings.workers, settings.max_calls) == (0, 200_000)
     assert (settings.metrics, settings.users, settings.ready_file) == (None, None, None)
     assert (settings.instance_id, settings.register_rate) == ("", 100.0)
