@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -135,8 +136,9 @@ class LoadService(pb_grpc.LoadServiceServicer):
         """Begins a load, or finds the one of this request_id, and reports on it."""
         load = await self._watched(request)
         try:
-            async for report in load.reports():
-                await context.write(pb.LoadServiceRunResponse(report=report))
+            async with aclosing(load.reports()) as reports:
+                async for report in reports:
+                    await context.write(pb.LoadServiceRunResponse(report=report))
         finally:
             load.watchers -= 1
             self._leave(load, request)
@@ -167,7 +169,15 @@ class LoadService(pb_grpc.LoadServiceServicer):
             task = asyncio.create_task(self._begin(request, done))
             self._beginning.add(task)
             task.add_done_callback(self._beginning.discard)
-        return await found
+        try:
+            return await found
+        except asyncio.CancelledError:
+            if found.done() and not found.cancelled() and found.exception() is None:
+                # It was found in the moment in which the stream went away.
+                load = found.result()
+                load.watchers -= 1
+                self._leave(load, request)
+            raise
 
     async def _begin(
         self, request: pb.LoadServiceRunRequest, done: Callable[[Outcome], None]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncGenerator
+
+import structlog
 
 from picosip.v1 import load_service_pb2 as pb
 from picosip_server.engine.load.figures import LoadFigures, Samples, add
 from picosip_server.engine.load.script import Load
+from picosip_server.service import errors
 from picosip_server.service.bridge import Bridge
 from picosip_server.service.clock import Clock
 from picosip_server.service.convert import load_reports
 from picosip_server.service.errors import ApiError
+
+_log = structlog.get_logger(__name__)
 
 
 class RunningLoad:
@@ -54,7 +60,6 @@ class RunningLoad:
         return self._figures
 
     async def _run(self) -> None:
-        figures = self._figures
         try:
             end = await self._bridge.begin_load(self._load, self._host)
             self._start = self._clock.now()
@@ -63,11 +68,18 @@ class RunningLoad:
             while not running.done():
                 await asyncio.wait((running,), timeout=self._interval)
                 await self._measure(running)
-            figures = await running
+            self._take(await running)
         except ApiError as error:
+            # It may not begin, or the server has gone.
             self._error = error
+        except Exception:
+            # Those who watch it must not wait for ever.
+            error_id = secrets.token_hex(8)
+            _log.exception("a load cannot be watched", load=self.name, error_id=error_id)
+            self._error = errors.internal(error_id)
+            self.stop(hang_up=True)
         self._end = self._clock.now()
-        await self._report(figures)
+        await self._report(self._figures)
 
     async def _measure(self, running: asyncio.Future[LoadFigures]) -> None:
         if running.done():
@@ -111,14 +123,17 @@ class RunningLoad:
         if self._error is not None:
             raise self._error
 
-    async def reports(self) -> AsyncIterator[pb.LoadReport]:
-        """The latest report, and each further one up to the last."""
+    async def reports(self) -> AsyncGenerator[pb.LoadReport, None]:
+        """The latest report, and each further one up to the last. Raises ApiError where it is
+        not known how the load ended."""
         seen = 0
         while True:
             async with self._news:
                 while self._number == seen:
                     await self._news.wait()
                 seen, report, ended = self._number, self._latest, self.ended
+            if self._error is not None:
+                raise self._error
             yield report
             if ended:
                 return

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import grpc
+import pytest
 from prometheus_client import generate_latest
 
 from picosip.v1 import (
@@ -253,3 +254,15 @@ async def test_workers_share_a_load() -> None:
         for side in (near, far):
             await side.client.channel.close()
             await side.server.stop()
+
+
+async def test_a_server_that_stops_ends_the_streams_of_its_loads(far: Side) -> None:
+    near = await start(node="stops")
+    running = near.client.loads.Run(calls(far, count=0))
+    await read(running)
+    stopping = asyncio.create_task(near.server.stop())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await last(running)
+    assert caught.value.code() in (Code.CANCELLED, Code.UNAVAILABLE)
+    await stopping
+    await near.client.channel.close()

@@ -119,6 +119,10 @@ def test_loss_is_made_good_and_counted(simulation: Simulation, near: Host, far: 
     assert figures.sent_again == counters["retransmissions_sent"] > 20
     received = far.core.stats().counters["retransmissions_received"]
     assert answering.figures.received_again == received > 10
+    answering.stop()
+    simulation.run()
+    assert answering.figures.failed == 0
+    assert near.core.idle and far.core.idle
 
 
 def test_stop_lets_calls_end_or_ends_them(simulation: Simulation, near: Host, far: Host) -> None:
