@@ -84,9 +84,9 @@ class Reception:
             return
         try:
             check(message)
-        except RemoteProtocolError as error:
+        except RemoteProtocolError as fault:
             request = message if isinstance(message, Request) else None
-            self.faulty(ParseError(str(error), error.status, request=request), source, now)
+            self.faulty(ParseError(str(fault), fault.status, request=request), source, now)
             return
         self._door.heard(source, now)
         if isinstance(message, Response):

@@ -50,10 +50,9 @@ class Address:
     def __str__(self) -> str:
         if self.uri.scheme == "*":
             return "*"
-        params = str(self.params) if self.params else ""
         if self.display_name:
-            return f"{quote(self.display_name)} <{self.uri}>{params}"
-        return f"<{self.uri}>{params}"
+            return f"{quote(self.display_name)} <{self.uri}>{self.params}"
+        return f"<{self.uri}>{self.params}"
 
 
 def _parse(text: str) -> Address:

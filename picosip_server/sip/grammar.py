@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from picosip_server.sip.errors import ParseError
@@ -109,36 +110,39 @@ def port_number(digits: str) -> int:
     return int(digits) if len(digits) < 5 else number(digits, 65535)
 
 
-class Params(tuple[tuple[str, str | None], ...]):
+class Params:
     """The parameters of a header or URI, in order, immutable; values as on the wire.
 
     Names compare without case. A quoted value keeps its quotes; ``text`` takes them off.
     """
 
-    __slots__ = ()
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str | None]] = ()) -> None:
+        self._pairs = tuple(pairs)
 
     @classmethod
     def parse(cls, text: str) -> Params:
         """Reads ``;a=b;c``. Raises ParseError, also for empty parameters or values."""
         if _are_params(text) is None:
             raise ParseError("malformed parameters")
-        return cls.split(text) if text else NO_PARAMS
+        return Params.split(text) if text else NO_PARAMS
 
     @classmethod
     def split(cls, text: str) -> Params:
         """Like ``parse``, for text that PARAMS or URI_PARAMS has matched and that is not empty."""
         if '"' in text or " " in text or "\t" in text:
-            return cls([(name, value or None) for name, value in _params(text)])
+            return Params([(name, value or None) for name, value in _params(text)])
         pairs = []
         for param in text[1:].split(";"):
             name, _, value = param.partition("=")
             pairs.append((name, value or None))
-        return cls(pairs)
+        return Params(pairs)
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The value as on the wire; ``default`` if there is none."""
         name = name.lower()
-        for key, value in self:
+        for key, value in self._pairs:
             if key == name or key.lower() == name:
                 return default if value is None else value
         return default
@@ -151,7 +155,7 @@ class Params(tuple[tuple[str, str | None], ...]):
         """True if the parameter is there, with or without a value."""
         name = name.lower()
         # No any(): a generator costs more than the search.
-        for key, _ in self:  # noqa: SIM110
+        for key, _ in self._pairs:  # noqa: SIM110
             if key == name or key.lower() == name:
                 return True
         return False
@@ -160,7 +164,7 @@ class Params(tuple[tuple[str, str | None], ...]):
         """A copy with the parameter set: in its place if it was there, else at the end."""
         kept: list[tuple[str, str | None]] = []
         found = False
-        for pair in self:
+        for pair in self._pairs:
             if pair[0].lower() != name.lower():
                 kept.append(pair)
             elif not found:
@@ -173,13 +177,30 @@ class Params(tuple[tuple[str, str | None], ...]):
     def without(self, name: str) -> Params:
         """A copy without the parameter."""
         name = name.lower()
-        return Params(pair for pair in self if pair[0].lower() != name)
+        return Params(pair for pair in self._pairs if pair[0].lower() != name)
+
+    def __iter__(self) -> Iterator[tuple[str, str | None]]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Params):
+            return NotImplemented
+        return self._pairs == other._pairs
+
+    def __hash__(self) -> int:
+        return hash(self._pairs)
+
+    def __repr__(self) -> str:
+        return f"Params({self._pairs!r})"
 
     def __str__(self) -> str:
-        if not self:
+        if not self._pairs:
             return ""
         return "".join(
-            [f";{name}" if value is None else f";{name}={value}" for name, value in self]
+            [f";{name}" if value is None else f";{name}={value}" for name, value in self._pairs]
         )
 
 

@@ -88,7 +88,8 @@ def _split(body: bytes, boundary: bytes) -> list[bytes]:
         rest = text[after:line_end].rstrip(b" \t")
         if rest == b"" or rest == b"--":
             if start >= 0:
-                parts.append(text[start:found])
+                # Where one delimiter's line end opens the next, nothing is between them.
+                parts.append(text[start : max(start, found)])
             if rest:
                 return parts
             if len(parts) == _MOST_PARTS:

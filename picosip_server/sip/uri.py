@@ -113,9 +113,8 @@ class Uri:
         if self.user is not None:
             secret = "" if self.password is None else f":{self.password}"
             host = f"{self.user}{secret}@{host}"
-        params = str(self.params) if self.params else ""
         headers = f"?{self.headers}" if self.headers else ""
-        return f"{self.scheme}:{host}{params}{headers}"
+        return f"{self.scheme}:{host}{self.params}{headers}"
 
 
 Uri.STAR = Uri(scheme="*")

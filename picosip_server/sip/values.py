@@ -34,7 +34,7 @@ class CSeq:
             raise ParseError("malformed CSeq")
         digits = match[1]
         value = int(digits) if len(digits) < 10 else number(digits, LARGEST_CSEQ)
-        return cls(value, match[2])
+        return CSeq(value, match[2])
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"

@@ -49,7 +49,7 @@ class Via:
         if match is None:
             raise ParseError("malformed Via")
         protocol, version, transport, host, port, params = match.groups()
-        return cls(
+        return Via(
             protocol=protocol,
             version=version,
             transport=transport.upper(),
@@ -62,7 +62,7 @@ class Via:
     def salvage(cls, text: str) -> Via | None:
         """What a malformed Via begins with, if that is enough to send a response to."""
         match = _readable(text)
-        return None if match is None else cls.parse(match[0])
+        return None if match is None else Via.parse(match[0])
 
     def with_params(self, params: Params) -> Via:
         """A copy with these parameters."""
@@ -111,8 +111,7 @@ class Via:
         return host if self.port is None else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        params = str(self.params) if self.params else ""
-        return f"{self.protocol}/{self.version}/{self.transport} {self.sent_by}{params}"
+        return f"{self.protocol}/{self.version}/{self.transport} {self.sent_by}{self.params}"
 
 
 def parse_list(text: str) -> list[Via]:

@@ -42,7 +42,7 @@ _REFUSED: dict[str, int | None] = {
 
 def _wsinv(message: Request) -> None:
     assert message.method == "INVITE"
-    assert message.uri.params == (("unknownparam", None),)
+    assert tuple(message.uri.params) == (("unknownparam", None),)
     assert message.cseq.number == 9
     assert message.max_forwards == 68
     assert message.to.tag == "1918181833n"
@@ -58,7 +58,7 @@ def _wsinv(message: Request) -> None:
     assert message.routes[0].uri.params.has("lr")
     (contact,) = message.contacts
     assert contact.display_name == 'Quoted string ""'
-    assert contact.params == (("newparam", "newvalue"), ("secondparam", None), ("q", "0.33"))
+    assert tuple(contact.params) == (("newparam", "newvalue"), ("secondparam", None), ("q", "0.33"))
     assert len(message.body) == 150
 
 
@@ -79,7 +79,10 @@ def _esc01(message: Request) -> None:
     assert (message.uri.user, message.uri.host) == ("sips%3Auser%40example.com", "example.net")
     assert message.to.uri.equivalent(Uri.parse("sip:user@example.com"))
     assert message.from_.uri.user == "I%20have%20spaces"
-    assert message.contacts[0].uri.params == (("%6C%72", None), ("n%61me", "v%61lue%25%34%31"))
+    assert tuple(message.contacts[0].uri.params) == (
+        ("%6C%72", None),
+        ("n%61me", "v%61lue%25%34%31"),
+    )
 
 
 def _escnull(message: Request) -> None:
@@ -120,7 +123,7 @@ def _dblreq(message: Request) -> None:
 
 def _semiuri(message: Request) -> None:
     assert (message.uri.user, message.uri.host) == ("user;par=u%40example.net", "example.com")
-    assert message.uri.params == ()
+    assert tuple(message.uri.params) == ()
     assert len(message.headers.elements("Accept")) == 6
 
 
@@ -190,19 +193,19 @@ def _zeromf(message: Request) -> None:
 def _cparam01(message: Request) -> None:
     (contact,) = message.contacts
     assert str(contact.uri) == "sip:+19725552222@gw1.example.net"
-    assert contact.params == (("unknownparam", None),)
+    assert tuple(contact.params) == (("unknownparam", None),)
 
 
 def _cparam02(message: Request) -> None:
     (contact,) = message.contacts
-    assert contact.uri.params == (("unknownparam", None),)
-    assert contact.params == ()
+    assert tuple(contact.uri.params) == (("unknownparam", None),)
+    assert tuple(contact.params) == ()
 
 
 def _regescrt(message: Request) -> None:
     (contact,) = message.contacts
     assert contact.uri.headers == "Route=%3Csip:sip.example.com%3E"
-    assert contact.params == ()
+    assert tuple(contact.params) == ()
 
 
 def _sdp01(message: Request) -> None:
