@@ -3,6 +3,12 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY clients/python clients/python
 COPY picosip_server picosip_server
+COPY scripts/compiled scripts/compiled
+# --build-arg PICOSIP_COMPILE=2: the compiled form, which takes minutes and a C compiler to build.
+ARG PICOSIP_COMPILE=
+RUN if [ "${PICOSIP_COMPILE:-0}" != 0 ]; then \
+      apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; \
+    fi
 # The venv has no pip of its own: the one outside fills it. Compiled here, since a container that
 # is read-only could keep no compiled file, and would compile anew at its start and health checks.
 RUN --mount=type=cache,target=/root/.cache/pip \

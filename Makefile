@@ -25,10 +25,10 @@ protoc = mkdir -p $(1) && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_t
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check proto peers fuzz fuzz-server bench bench-smoke \
-	bench-peers image image-test clean
+	bench-peers wheel-compiled test-compiled image image-test clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 setup: $(STAMP) ## make .venv with everything that running and testing need
 
@@ -86,6 +86,25 @@ fuzz: $(STAMP) ## look for inputs that break the parsers and the user agent (FUZ
 
 fuzz-server: $(STAMP) ## mutated messages at a running server, calls meanwhile (FUZZ_MESSAGES=number)
 	@$(BIN)/python -m tests.fuzz --server $(FUZZ_MESSAGES)
+
+# The level of optimisation of the compiled wheel, 1 to 3: 1 is made in half the time.
+COMPILE ?= 2
+COMPILED := build/compiled
+
+wheel-compiled: $(STAMP) ## a wheel for this platform in dist/, its hot modules compiled (COMPILE=1..3)
+	@PICOSIP_COMPILE=$(COMPILE) $(BIN)/python -m hatchling build -t wheel -d dist
+
+# In a folder of its own, before the tree's own form on the path. Processes that tests start,
+# and the processes' own threads, take it from there as well.
+test-compiled: $(STAMP) ## build that form, and run the tests of SIP, SDP, engine and service on it
+	@rm -rf $(COMPILED)
+	@PICOSIP_COMPILE=$(COMPILE) $(BIN)/python -m hatchling build -t wheel -d $(COMPILED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target $(COMPILED)/site $(COMPILED)/*.whl
+	@PYTHONPATH=$(CURDIR)/$(COMPILED)/site:$(CURDIR) $(BIN)/pytest --import-mode=importlib \
+		-p tests.support.compiled -p no:cacheprovider tests/sip tests/sdp tests/engine \
+		tests/service/test_end_to_end.py tests/service/test_requests_end_to_end.py \
+		tests/service/test_loads_end_to_end.py tests/service/test_process.py $(PYTEST_ARGS)
 
 BENCH_PEERS := build/bench-peers
 

@@ -14,6 +14,7 @@ from picosip_server import cli_guard as guard, cli_loads as loads, cli_names as 
 from picosip_server.cli_health import health
 from picosip_server.cli_load.app import app as load_app
 from picosip_server.cli_option import option as _option
+from picosip_server.form import is_compiled
 from picosip_server.settings import load
 from picosip_server.settings_file import SettingsError
 from picosip_server.users import readable_by_others
@@ -50,7 +51,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"{PROGRAM} {version('picosip-server')}")
+        typer.echo(f"{PROGRAM} {version('picosip-server')}{' (compiled)' * is_compiled()}")
         raise typer.Exit
 
 

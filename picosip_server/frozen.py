@@ -17,4 +17,4 @@ else:
 
     def dataclass(*, frozen=False, **options):
         """``dataclasses.dataclass``, whose ``frozen`` is held by the type checker alone."""
-        return dataclasses.dataclass(**options, unsafe_hash=frozen)
+        return dataclasses.dataclass(**{"unsafe_hash": frozen, **options})

@@ -129,6 +129,8 @@ def test_make_lists_its_targets() -> None:
         "peers",
         "fuzz",
         "fuzz-server",
+        "wheel-compiled",
+        "test-compiled",
         "bench",
         "bench-smoke",
         "image",

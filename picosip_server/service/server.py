@@ -35,6 +35,7 @@ from picosip.v1 import (
 from picosip_server.addresses import HostPort
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.engine import Engine
+from picosip_server.form import is_compiled
 from picosip_server.ready_file import remove_ready_file, write_ready_file
 from picosip_server.service import listening
 from picosip_server.service.admin import AdminService
@@ -288,7 +289,13 @@ async def _serve(settings: Settings) -> int:
     try:
         if settings.ready_file is not None:
             write_ready_file(settings.ready_file, addresses.grpc, addresses.sip, addresses.metrics)
-        _log.info("serving", grpc=addresses.grpc, sip=addresses.sip, metrics=addresses.metrics)
+        _log.info(
+            "serving",
+            grpc=addresses.grpc,
+            sip=addresses.sip,
+            metrics=addresses.metrics,
+            compiled=is_compiled(),
+        )
         await signals.first.wait()
         drained = asyncio.create_task(server.drain())
         cut_short = asyncio.create_task(signals.second.wait())

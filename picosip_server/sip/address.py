@@ -8,7 +8,7 @@ from functools import lru_cache
 from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import NO_PARAMS, PARAMS, QUOTED, Params, quote, split_list, unquote
-from picosip_server.sip.uri import LONGEST_KEPT, MOST_KEPT, Uri
+from picosip_server.sip.uri import LONGEST_KEPT, MOST_KEPT, STAR, Uri
 
 # A display name without quotes is a row of tokens. Other characters are taken as well where
 # they cannot be misread; a comma would be (RFC 4475 section 3.1.2.15).
@@ -66,7 +66,7 @@ def _parse(text: str) -> Address:
         )
     text = text.strip(" \t")
     if text == "*":
-        return Address(uri=Uri.STAR)
+        return Address(uri=STAR)
     match = _addr_spec(text)
     if match is None:
         raise ParseError("malformed address")

@@ -6,7 +6,7 @@ from picosip_server.sip.address import Address, parse_list as parse_addresses
 from picosip_server.sip.errors import LocalProtocolError, ParseError
 from picosip_server.sip.grammar import is_token, number, split_list
 from picosip_server.sip.headers import Headers, canonical
-from picosip_server.sip.uri import Uri
+from picosip_server.sip.uri import STAR, Uri
 from picosip_server.sip.values import (
     LARGEST_RSEQ,
     LARGEST_SECONDS,
@@ -97,7 +97,7 @@ class Message:
 
     @property
     def contacts(self) -> list[Address]:
-        """All Contact values; one Address with ``Uri.STAR`` for ``Contact: *``."""
+        """All Contact values; one Address with ``STAR`` for ``Contact: *``."""
         return self._addresses("Contact")
 
     @property
@@ -259,7 +259,7 @@ class Message:
 
 
 def _refuse_star(address: Address) -> None:
-    if address.uri is Uri.STAR:
+    if address.uri is STAR:
         raise ParseError("* is no address here")
 
 

@@ -14,7 +14,7 @@ from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import is_token, number
 from picosip_server.sip.headers import Headers, canonical, known_names
 from picosip_server.sip.message import Request, Response
-from picosip_server.sip.uri import Uri
+from picosip_server.sip.uri import STAR
 from picosip_server.sip.via import MAGIC_COOKIE, Via
 
 
@@ -201,7 +201,7 @@ def _check(message: Request | Response, index: dict[str, list[str]]) -> None:
         if "contact" in index and (forms_dialog or has_bindings):
             name = "Contact"
             contacts = message.contacts
-            if forms_dialog and contacts and contacts[0].uri is Uri.STAR:
+            if forms_dialog and contacts and contacts[0].uri is STAR:
                 # 20.10: only a REGISTER may have it.
                 raise ParseError("* is no address here")
         if "record-route" in index and forms_dialog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, Final
 
 from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
@@ -32,9 +32,6 @@ _NEVER_IGNORED = ("transport", "user", "ttl", "method", "maddr")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uri:
     """A URI. Everything is kept as on the wire except the scheme, which is lower case."""
-
-    STAR: ClassVar[Uri]
-    """The ``*`` of ``Contact: *``; no URI at all."""
 
     scheme: str = "sip"
     user: str | None = None
@@ -117,7 +114,8 @@ class Uri:
         return f"{self.scheme}:{host}{self.params}{headers}"
 
 
-Uri.STAR = Uri(scheme="*")
+STAR: Final = Uri(scheme="*")
+"""The ``*`` of ``Contact: *``; no URI at all."""
 
 
 def _parse(text: str) -> Uri:

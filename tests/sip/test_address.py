@@ -7,7 +7,7 @@ import pytest
 from picosip_server.sip.address import Address, parse_list
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import Params
-from picosip_server.sip.uri import LONGEST_KEPT, Uri
+from picosip_server.sip.uri import LONGEST_KEPT, STAR, Uri
 
 _OLGA = Uri(user="olga", host="h")
 
@@ -74,7 +74,7 @@ def test_other_schemes() -> None:
 
 def test_the_star() -> None:
     address = Address.parse(" * ")
-    assert address.uri is Uri.STAR
+    assert address.uri is STAR
     assert str(address) == "*"
 
 

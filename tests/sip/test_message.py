@@ -10,7 +10,7 @@ from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, ParseError
 from picosip_server.sip.headers import Headers
 from picosip_server.sip.message import Message, Request, Response
-from picosip_server.sip.uri import Uri
+from picosip_server.sip.uri import STAR, Uri
 from picosip_server.sip.values import CSeq, RAck
 from picosip_server.sip.via import Via
 
@@ -136,7 +136,7 @@ def test_bad_values_raise_when_they_are_read(
 
 def test_the_star_is_a_contact_when_it_is_alone() -> None:
     (contact,) = _request(("Contact", "*")).contacts
-    assert contact.uri is Uri.STAR
+    assert contact.uri is STAR
 
 
 def test_a_value_is_parsed_once_until_the_headers_change() -> None:

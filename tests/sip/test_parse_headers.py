@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from picosip_server.sip.parse import parse
-from picosip_server.sip.uri import Uri
+from picosip_server.sip.uri import STAR
 from tests.sip.messages import BASE, parsed, refused, request, response
 
 
@@ -246,7 +246,7 @@ def test_contacts_matter_where_they_are_used() -> None:
     assert parse(response(line="SIP/2.0 302 Moved", changes=bad))
     assert refused(response(line="SIP/2.0 180 Ringing", changes=bad)).request is None
     star = request(line="REGISTER sip:a SIP/2.0", cseq="7 REGISTER", contact="*")
-    assert parsed(star).contacts[0].uri is Uri.STAR
+    assert parsed(star).contacts[0].uri is STAR
 
 
 def test_a_route_set_that_a_dialog_would_need() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import Params
-from picosip_server.sip.uri import LONGEST_KEPT, Uri
+from picosip_server.sip.uri import LONGEST_KEPT, STAR, Uri
 
 
 def test_every_part_of_a_sip_uri() -> None:
@@ -142,8 +142,8 @@ def test_other_schemes_stay_opaque(text: str, scheme: str, opaque: str) -> None:
 
 
 def test_the_star() -> None:
-    assert str(Uri.STAR) == "*"
-    assert Uri.STAR.scheme == "*"
+    assert str(STAR) == "*"
+    assert STAR.scheme == "*"
 
 
 def test_a_long_uri_is_read_as_well() -> None:
