@@ -113,7 +113,8 @@ class Templates:
         if isinstance(value, Uri):
             fits, what = _in_uri, "cannot stand in a URI: some of its characters need escapes"
         elif isinstance(value, Params):
-            fits, what = _token, "is no token, as a parameter needs it"
+            pairs = self._compile(tuple(value), _token, "is no token, as a parameter needs it")
+            return None if pairs is None else lambda number, row: Params(pairs(number, row))
         if isinstance(value, tuple):
             return self._sequence(value, fits, what)
         if is_dataclass(value) and not isinstance(value, type):

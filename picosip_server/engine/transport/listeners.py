@@ -8,6 +8,7 @@ import time
 
 from picosip_server.engine.config import ListenerSpec
 from picosip_server.engine.network import Unreachable
+from picosip_server.engine.transport.numeric import numeric
 from picosip_server.sip.hop import DEFAULT_PORT, Hop
 
 MOST_REMEMBERED = 10_000
@@ -55,11 +56,12 @@ class Listeners:
             Unreachable: no listener of ours has this transport and address family.
         """
         wanted = (transport,) if transport else ("TLS",) if secure else ("UDP", "TCP")
-        address = ipaddress.ip_address(host)
+        known = numeric(host)
+        assert known is not None, "the address of a hop is numeric"
         # One spelling for each address, so that an open connection to it is found.
-        host = str(address)
+        host, version = known
         for kind in wanted:
-            index = self._best(kind, address.version, host)
+            index = self._best(kind, version, host)
             if index is None:
                 continue
             local_host, local_port = self.local(index, host)
@@ -75,7 +77,7 @@ class Listeners:
             )
         kinds = " or ".join(wanted)
         raise Unreachable(
-            f"this server has no {kinds} listener for IPv{address.version}, which {host} needs: "
+            f"this server has no {kinds} listener for IPv{version}, which {host} needs: "
             f"add one with --sip"
         )
 

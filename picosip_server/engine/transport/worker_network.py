@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 
 from picosip_server.engine.network import Sender, Ticket, Unreachable
+from picosip_server.engine.transport.numeric import numeric
 from picosip_server.engine.transport.race import rival
 from picosip_server.engine.transport.sockets import Sockets
 from picosip_server.engine.worker import Worker
@@ -49,13 +49,11 @@ class WorkerNetwork:
             learnt = self._sockets.secure_hop(host, target.port)
         if learnt is not None:
             return (learnt,)
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
+        if numeric(host) is None:
             if target.transport and target.transport not in self._sockets.listeners.offered:
                 raise Unreachable(
                     f"this server has no {target.transport} listener: add one with --sip"
-                ) from None
+                )
             self._resolve(target, ticket)
             return None
         return (self._hop(host, target.port, target.transport, target),)
