@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, Self
 
 import grpc
@@ -22,8 +23,10 @@ from picosip.v1 import event_service_pb2 as pb
 _log = logging.getLogger("picosip")
 
 Handle = Callable[[pb.Event], None]
+_SENDING = 5.0
+"""Seconds for what is to be sent before the client is closed."""
 _LAST_WORDS = 1.0
-"""Seconds for the server to end the stream when the client has ended it."""
+"""Seconds for the server to end the stream then."""
 
 
 class _Stream(Protocol):
@@ -210,6 +213,10 @@ class Talk:
         self._wake_writer()
         if self._task is None:
             return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SENDING):
+                while self._conversation.commands.unsent:
+                    await self._news()
         await asyncio.wait((self._task,), timeout=_LAST_WORDS)
         if self._stream is not None:
             self._stream.cancel()
@@ -230,6 +237,7 @@ class Talk:
             # However that came about, nobody is to wait for what will not come.
             self._closed = True
             self._conversation.position = None
+            self._conversation.commands.drop_unsent()
             self._tell_news()
             self._conversation.commands.fail(_closed())
 
@@ -273,6 +281,7 @@ class Talk:
                 wrote_at = time.monotonic()
                 while not conversation.has_more:
                     if self._closed:
+                        self._tell_news()
                         await stream.done_writing()
                         return
                     self._to_send = self._loop.create_future()

@@ -167,6 +167,10 @@ class Commands:
         octets = b"".join(parts)
         return b"".join((_BATCH, _varint(len(octets)), octets))
 
+    def drop_unsent(self) -> None:
+        """There will be no stream any more."""
+        self._unsent.clear()
+
     def again(self) -> None:
         """The stream is another one: all that have no result are to be sent (once more)."""
         self._unsent = deque(self._open.values())

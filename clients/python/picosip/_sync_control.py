@@ -23,8 +23,10 @@ _log = logging.getLogger("picosip")
 
 OpenStream = Callable[[Iterator[bytes]], Stream[pb.ControlResponse]]
 Handle = Callable[[pb.Event], None]
+_SENDING = 5.0
+"""Seconds for what is to be sent before the client is closed."""
 _LAST_WORDS = 1.0
-"""Seconds for the server to end the stream when the client has ended it."""
+"""Seconds for the server to end the stream then."""
 
 
 class _Link:
@@ -187,8 +189,10 @@ class Talk:
             self._to_send.notify_all()
             self._heard.notify_all()
             reader = self._reader
-        if reader is None or reader is threading.current_thread():
-            return
+            if reader is None or reader is threading.current_thread():
+                return
+            commands = self._conversation.commands
+            self._heard.wait_for(lambda: commands.unsent == 0, _SENDING)
         reader.join(_LAST_WORDS)
         with self._lock:
             link = self._link
@@ -217,6 +221,7 @@ class Talk:
             with self._lock:
                 self._closed = True
                 self._conversation.position = None
+                self._conversation.commands.drop_unsent()
                 self._heard.notify_all()
             self._conversation.commands.fail(_closed())
 
@@ -262,6 +267,7 @@ class Talk:
             with self._lock:
                 while not (link.ended or conversation.has_more):
                     if self._closed:
+                        self._heard.notify_all()
                         return
                     self._to_send.wait()
                 if link.ended:
