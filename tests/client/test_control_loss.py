@@ -132,3 +132,31 @@ def test_what_is_in_progress_is_not_begun_again(real: Server) -> None:
         real.engine.release()
         assert future.result(20).name == "calls/node-0001"
     assert len(real.engine.commands) == 1
+
+
+def test_tied_calls_outlive_the_stream_but_not_the_application(real: Server) -> None:
+    tied = picosip.CallPolicy(hangup_on_disconnect=True)
+    ours, theirs = "sip:alice@example.com", "sip:rings@example.com"
+    with (
+        picosip.Client(real.target) as watch,
+        watch.events(observer=True) as events,
+        Relay(real.target) as relay,
+    ):
+
+        def ended() -> str:
+            return next(event.resource for event in events if event.HasField("call_ended"))
+
+        client = picosip.Control(relay.target, keep_session=60.0)
+        name = client.invite(ours, theirs, policy=tied).name
+        relay.cut()
+        # By another stream, which then ends in order.
+        assert client.get_call(name).name == name
+        client.close()
+        assert ended() == name
+
+        client = picosip.Control(relay.target, keep_session=0.01)
+        name = client.invite(ours, theirs, policy=tied).name
+        # As if the application had died.
+        relay.close()
+        assert ended() == name
+        client.close()
