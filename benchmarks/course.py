@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+import grpc
+
 import picosip
 from benchmarks.contenders.base import Contender, Running
 from benchmarks.process import ProcessEnded
@@ -16,7 +18,7 @@ from benchmarks.steps import Plan, Step, run_step
 WARM_UP = Plan(rate=50, calls=50)
 """What comes first, and does not count."""
 
-FAULTS = (ProcessEnded, TimeoutError, OSError, picosip.PicosipError)
+FAULTS = (ProcessEnded, TimeoutError, OSError, picosip.PicosipError, grpc.RpcError)
 """What a contender may do that is not the driver's fault."""
 
 Watch = Callable[[Plan, float], None]

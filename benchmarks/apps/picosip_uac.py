@@ -14,13 +14,7 @@ import uvloop
 
 import picosip
 from benchmarks.apps.pace import Tally, jobs, paced, say
-from picosip.v1 import sdp_pb2
-
-OFFER = sdp_pb2.SessionDescription(
-    raw=b"v=0\r\no=alice 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    b"m=audio 49170 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
-    b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
-)
+from benchmarks.apps.sessions import OFFER
 
 
 class Caller:

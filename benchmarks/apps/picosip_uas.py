@@ -13,12 +13,7 @@ import uvloop
 
 import picosip
 from benchmarks.apps.pace import say
-from picosip.v1 import sdp_pb2
-
-ANSWER = sdp_pb2.SessionDescription(
-    raw=b"v=0\r\no=bob 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    b"m=audio 49172 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n"
-)
+from benchmarks.apps.sessions import ANSWER
 
 
 async def answer(client: picosip.aio.Client, name: str) -> None:

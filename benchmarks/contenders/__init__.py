@@ -2,6 +2,7 @@
 
 from benchmarks.contenders.baresip import BaresipUac
 from benchmarks.contenders.base import Contender, Role
+from benchmarks.contenders.engine import EngineUac, EngineUas
 from benchmarks.contenders.picosip import UnaryUac, UnaryUas
 from benchmarks.contenders.pypi import AiosipuaUas, SippyUas
 from benchmarks.contenders.sipp import SippUac, SippUas
@@ -9,10 +10,12 @@ from benchmarks.contenders.sipp import SippUac, SippUas
 __all__ = ["ALL", "Contender", "Role"]
 
 ALL: tuple[Contender, ...] = (
+    EngineUas(),
     UnaryUas(),
     AiosipuaUas(),
     SippyUas(),
     SippUas(),
+    EngineUac(),
     UnaryUac(),
     BaresipUac(),
     SippUac(),
