@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 import uvloop
@@ -17,45 +18,25 @@ from benchmarks.apps.pace import Tally, jobs, paced, say
 from benchmarks.apps.sessions import OFFER
 
 
-class Caller:
-    """The calls of one job."""
+class CallerBase(ABC):
+    """The calls of one job, followed by their events."""
 
-    def __init__(
-        self, client: picosip.aio.Client, job: dict[str, Any], tasks: asyncio.TaskGroup
-    ) -> None:
-        self._client = client
-        self._uri: str = job["uri"]
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.uri: str = job["uri"]
         self._calls: int = job["calls"]
         self._rate: float = job["rate"]
         self._hold: float = job["hold"]
-        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self.tally = Tally()
 
+    @abstractmethod
     def begin(self, number: int) -> None:
-        """Places a call."""
-        self._tasks.create_task(self._invite(number, time.monotonic()))
+        """Places a call; its name goes into the tally with the moment at which it was asked for."""
 
-    async def _invite(self, number: int, now: float) -> None:
-        try:
-            call = await self._client.invite("sip:alice@127.0.0.1", self._uri, OFFER)
-        except picosip.PicosipError as error:
-            self._fail(f"not placed: {number}", error)
-        else:
-            self.tally.began[call.name] = now
-
-    def _begin_hang_up(self, name: str) -> None:
-        self._tasks.create_task(self._hang_up(name))
-
-    async def _hang_up(self, name: str) -> None:
-        try:
-            await self._client.hangup(name)
-        except picosip.NotFound:
-            # It has ended already, and its CallEnded says how.
-            return
-        except picosip.PicosipError as error:
-            self._fail(name, error)
+    @abstractmethod
+    def begin_hang_up(self, name: str) -> None:
+        """Ends a call."""
 
     def take(self, event: picosip.Event) -> None:
         """Follows a call of this job."""
@@ -63,18 +44,19 @@ class Caller:
         if kind == "call_answered":
             self.tally.answered[name] = time.monotonic()
         elif kind == "call_confirmed" and self._hold:
-            self._loop.call_later(self._hold, self._begin_hang_up, name)
+            self._loop.call_later(self._hold, self.begin_hang_up, name)
         elif kind == "call_confirmed":
-            self._begin_hang_up(name)
+            self.begin_hang_up(name)
         elif kind == "call_ended":
             cause = event.call_ended.termination.cause
             if cause == picosip.Termination.CAUSE_LOCAL_HANGUP:
                 self.tally.ended.add(name)
                 self._look()
             else:
-                self._fail(name, picosip.Termination.Cause.Name(cause))
+                self.fail(name, picosip.Termination.Cause.Name(cause))
 
-    def _fail(self, name: str, why: object) -> None:
+    def fail(self, name: str, why: object) -> None:
+        """Notes a call that went wrong."""
         self.tally.fail(name, why)
         self._look()
 
@@ -90,13 +72,49 @@ class Caller:
         say(self.tally.report(start))
 
 
+class Caller(CallerBase):
+    """An RPC for each thing that is to happen."""
+
+    def __init__(
+        self, client: picosip.aio.Client, job: dict[str, Any], tasks: asyncio.TaskGroup
+    ) -> None:
+        super().__init__(job)
+        self._client = client
+        self._tasks = tasks
+
+    def begin(self, number: int) -> None:
+        """Places a call."""
+        self._tasks.create_task(self._invite(number, time.monotonic()))
+
+    async def _invite(self, number: int, now: float) -> None:
+        try:
+            call = await self._client.invite("sip:alice@127.0.0.1", self.uri, OFFER)
+        except picosip.PicosipError as error:
+            self.fail(f"not placed: {number}", error)
+        else:
+            self.tally.began[call.name] = now
+
+    def begin_hang_up(self, name: str) -> None:
+        """Ends a call."""
+        self._tasks.create_task(self._hang_up(name))
+
+    async def _hang_up(self, name: str) -> None:
+        try:
+            await self._client.hangup(name)
+        except picosip.NotFound:
+            # It has ended already, and its CallEnded says how.
+            return
+        except picosip.PicosipError as error:
+            self.fail(name, error)
+
+
 async def main(target: str) -> None:
     """Runs until its input ends."""
-    callers: list[Caller] = []
+    present: list[Caller] = []
 
     async def follow(events: picosip.aio.Events) -> None:
         async for event in events:
-            callers[-1].take(event)
+            present[0].take(event)
 
     async with (
         picosip.aio.Client(target) as client,
@@ -106,8 +124,8 @@ async def main(target: str) -> None:
         following = tasks.create_task(follow(events))
         say({"ready": True})
         async for job in jobs():
-            callers[:] = [Caller(client, job, tasks)]
-            await callers[0].run()
+            present[:] = [Caller(client, job, tasks)]
+            await present[0].run()
         following.cancel()
 
 

@@ -3,7 +3,7 @@
 from benchmarks.contenders.baresip import BaresipUac
 from benchmarks.contenders.base import Contender, Role
 from benchmarks.contenders.engine import EngineUac, EngineUas
-from benchmarks.contenders.picosip import UnaryUac, UnaryUas
+from benchmarks.contenders.picosip import ControlUac, ControlUas, UnaryUac, UnaryUas
 from benchmarks.contenders.pypi import AiosipuaUas, SippyUas
 from benchmarks.contenders.sipp import SippUac, SippUas
 
@@ -11,11 +11,13 @@ __all__ = ["ALL", "Contender", "Role"]
 
 ALL: tuple[Contender, ...] = (
     EngineUas(),
+    ControlUas(),
     UnaryUas(),
     AiosipuaUas(),
     SippyUas(),
     SippUas(),
     EngineUac(),
+    ControlUac(),
     UnaryUac(),
     BaresipUac(),
     SippUac(),

@@ -177,3 +177,23 @@ class UnaryUac(Picosip):
     role = Role.UAC
     first = 400
     application = ("picosip_uac",)
+
+
+class ControlUas(Picosip):
+    """Events and commands in batches on one stream."""
+
+    name = "picosip-control-uas"
+    title = "picoSIP, Control stream"
+    role = Role.UAS
+    first = 700
+    application = ("picosip_control_uas",)
+
+
+class ControlUac(Picosip):
+    """The same, calling."""
+
+    name = "picosip-control-uac"
+    title = "picoSIP, Control stream"
+    role = Role.UAC
+    first = 700
+    application = ("picosip_control_uac",)
