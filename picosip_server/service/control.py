@@ -121,6 +121,8 @@ class ControlStream:
             request = await self._read_one()
             if request is grpc.aio.EOF:
                 await self._until(lambda: self._unanswered == 0)
+                # A connection that breaks may look the same at first; then this fails.
+                await self._outbox.send_nothing()
                 return
             match request.WhichOneof("kind"):
                 case "commands":

@@ -65,6 +65,11 @@ class Outbox:
             else:
                 await self._write(wire.control_events(events))
 
+    async def send_nothing(self) -> None:
+        """Sends an empty batch of results, to see whether somebody is there."""
+        async with self._writing:
+            await self._write(wire.control_results(()))
+
     async def run(self) -> None:
         """Sends results as they come, for ever."""
         try:
