@@ -112,7 +112,7 @@ class Templates:
             return lambda number, row: text(number, row).encode("utf-8", "surrogateescape")
         if isinstance(value, Uri):
             fits, what = _in_uri, "cannot stand in a URI: some of its characters need escapes"
-        elif isinstance(value, Params):
+        if isinstance(value, Params):
             pairs = self._compile(tuple(value), _token, "is no token, as a parameter needs it")
             return None if pairs is None else lambda number, row: Params(pairs(number, row))
         if isinstance(value, tuple):
