@@ -40,7 +40,8 @@ def mask_text(text: str) -> str:
         text = _HEADER.sub(rf"\1{MASK}", text)
     if "password" in words or "ha1" in words:
         text = _NAMED.sub(rf"\1{MASK}", text)
-    if "sip" in words and "@" in words:
+    # One colon is that of the scheme.
+    if "@" in words and "sip" in words and text.count(":") > 1:
         text = _URI.sub(rf"\1:{MASK}@", text)
     return text
 

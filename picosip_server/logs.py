@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Literal, TextIO
@@ -21,14 +22,17 @@ def configure(
     output = sys.stderr if stream is None else stream
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         # Before the masking: a traceback's text may hold a secret.
         structlog.processors.format_exc_info,
     ]
-    final: list[structlog.typing.Processor] = [mask_secrets, _renderer(log_format, output)]
+    final: list[structlog.typing.Processor] = [
+        mask_secrets,
+        # Behind the masking, which need not look at it.
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _renderer(log_format, output),
+    ]
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -52,7 +56,9 @@ def configure(
 
 def _renderer(log_format: str, output: TextIO) -> structlog.typing.Processor:
     if log_format == "json":
-        return structlog.processors.JSONRenderer(ensure_ascii=False)
+        # What has been masked holds nothing but what JSON has.
+        encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+        return lambda logger, name, event: encode(event)
     return structlog.dev.ConsoleRenderer(
         colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback
     )

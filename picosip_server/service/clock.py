@@ -28,5 +28,12 @@ class Clock:
 
     def timestamp(self, at: float) -> Timestamp:
         """The moment ``at``, to the microsecond."""
+        result = Timestamp()
+        self.put(result, at)
+        return result
+
+    def put(self, to: Timestamp, at: float) -> None:
+        """Sets ``to``, a field in its place: a message that is moved there is copied."""
         seconds, micros = divmod(round((at + self._offset) * 1_000_000), 1_000_000)
-        return Timestamp(seconds=seconds, nanos=micros * 1000)
+        to.seconds = seconds
+        to.nanos = micros * 1000

@@ -100,7 +100,7 @@ class EventLog:
 
     def append(self, event: Event) -> None:
         """Takes an event in; ``wake`` tells the readers."""
-        octets = convert.event(event, self.latest + 1, self._clock).SerializeToString()
+        octets = convert.octets(event, self.latest + 1, self._clock)
         self._put(
             Entry(
                 octets,

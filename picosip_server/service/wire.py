@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from picosip.v1 import event_service_pb2 as pb
 
 _LENGTH_DELIMITED = 2
+_SHORT = tuple(bytes((number,)) for number in range(0x80))
 
 
 def varint(number: int) -> bytes:
     """A number as protobuf writes lengths and tags."""
+    if number <= 0x3FFF:
+        return _SHORT[number] if number <= 0x7F else bytes((number & 0x7F | 0x80, number >> 7))
     octets = bytearray()
     while number > 0x7F:
         octets.append(number & 0x7F | 0x80)
@@ -23,24 +26,30 @@ def varint(number: int) -> bytes:
     return bytes(octets)
 
 
-def _tag(field_number: int) -> bytes:
+def tag(field_number: int) -> bytes:
+    """What stands before the length of a field that holds a message."""
     return varint(field_number << 3 | _LENGTH_DELIMITED)
 
 
-_CURSOR = _tag(pb.EventsResponse.CURSOR_FIELD_NUMBER)
-_EVENTS = _tag(pb.EventsResponse.EVENTS_FIELD_NUMBER)
-_RESULTS_OF_RESPONSE = _tag(pb.ControlResponse.RESULTS_FIELD_NUMBER)
-_EVENTS_OF_RESPONSE = _tag(pb.ControlResponse.EVENTS_FIELD_NUMBER)
-_BOTH_OF_RESPONSE = _tag(pb.ControlResponse.BOTH_FIELD_NUMBER)
-_RESULTS_OF_BATCH = _tag(pb.CommandResultBatch.RESULTS_FIELD_NUMBER)
-_RESULTS_OF_BOTH = _tag(pb.ResultsAndEvents.RESULTS_FIELD_NUMBER)
-_EVENTS_OF_BOTH = _tag(pb.ResultsAndEvents.EVENTS_FIELD_NUMBER)
-_MESSAGE = _tag(pb.Event.MESSAGE_FIELD_NUMBER)
+_CURSOR = tag(pb.EventsResponse.CURSOR_FIELD_NUMBER)
+_EVENTS = tag(pb.EventsResponse.EVENTS_FIELD_NUMBER)
+_RESULTS_OF_RESPONSE = tag(pb.ControlResponse.RESULTS_FIELD_NUMBER)
+_EVENTS_OF_RESPONSE = tag(pb.ControlResponse.EVENTS_FIELD_NUMBER)
+_BOTH_OF_RESPONSE = tag(pb.ControlResponse.BOTH_FIELD_NUMBER)
+_RESULTS_OF_BATCH = tag(pb.CommandResultBatch.RESULTS_FIELD_NUMBER)
+_RESULTS_OF_BOTH = tag(pb.ResultsAndEvents.RESULTS_FIELD_NUMBER)
+_EVENTS_OF_BOTH = tag(pb.ResultsAndEvents.EVENTS_FIELD_NUMBER)
+_MESSAGE = tag(pb.Event.MESSAGE_FIELD_NUMBER)
+
+
+def field(tag: bytes, message: bytes) -> bytes:
+    """A field with an encoded message, to stand behind other fields of its message."""
+    return tag + varint(len(message)) + message
 
 
 def message_field(message: bytes) -> bytes:
     """``Event.message`` with an encoded SipMessage, to stand behind an encoded Event."""
-    return _MESSAGE + varint(len(message)) + message
+    return field(_MESSAGE, message)
 
 
 def response(cursor: pb.Cursor | None, events: Iterable[bytes]) -> bytes:

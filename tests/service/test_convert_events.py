@@ -198,7 +198,7 @@ def test_each_kind(event: events.Event, expected: pb.Event) -> None:
     expected.time.nanos = 250_000_000
     expected.resource = "calls/one"
     expected.labels["a"] = "b"
-    assert convert.event(event, 7, CLOCK) == expected
+    assert pb.Event.FromString(convert.octets(event, 7, CLOCK)) == expected
 
 
 def test_every_kind_of_the_engine_is_converted() -> None:
@@ -216,7 +216,7 @@ def test_an_unknown_kind_is_an_error() -> None:
         pass
 
     with pytest.raises(TypeError, match="Unheard"):
-        convert.event(Unheard(**COMMON), 1, CLOCK)
+        convert.octets(Unheard(**COMMON), 1, CLOCK)
 
 
 def test_snapshots_and_draining() -> None:

@@ -171,7 +171,8 @@ def test_each_value_of_the_engine_has_its_name_in_the_api() -> None:
         made = resources.call(values.call(direction=direction), CLOCK)
         assert call_pb.Call.Direction.Name(made.direction) == f"DIRECTION_{direction.name}"
     for cause in Cause:
-        ended = resources.termination(Termination(cause=cause))
+        ended = call_pb.Termination()
+        resources.put_termination(ended, Termination(cause=cause))
         assert call_pb.Termination.Cause.Name(ended.cause) == f"CAUSE_{cause.name}"
     for turn in OfferAnswerState:
         made = resources.call(values.call(offer_answer_state=turn), CLOCK)

@@ -45,7 +45,7 @@ def test_an_entry_is_the_encoded_event() -> None:
     full = log()
     full.append(event)
     octets = full.entry(1).octets(include_message=False)
-    assert pb.Event.FromString(octets) == convert.event(event, 1, CLOCK)
+    assert pb.Event.FromString(octets) == pb.Event.FromString(convert.octets(event, 1, CLOCK))
 
 
 def test_the_message_comes_where_asked_for_with_its_credentials_masked() -> None:
@@ -54,7 +54,7 @@ def test_the_message_comes_where_asked_for_with_its_credentials_masked() -> None
     full = log()
     full.append(event)
     entry = full.entry(1)
-    expected = convert.event(event, 1, CLOCK)
+    expected = pb.Event.FromString(convert.octets(event, 1, CLOCK))
     assert pb.Event.FromString(entry.octets(include_message=False)) == expected
     expected.message.CopyFrom(convert_values.message(message))
     whole = entry.octets(include_message=True)

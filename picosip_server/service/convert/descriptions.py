@@ -27,6 +27,13 @@ def to_proto(body: Body | None) -> pb.SessionDescription | None:
     return _described(body.data)
 
 
+def to_octets(body: Body) -> bytes:
+    """The same, encoded."""
+    if body.content_type.partition(";")[0].strip().lower() != SDP_TYPE:
+        return pb.SessionDescription(raw=body.data).SerializeToString()
+    return _encoded(body.data)
+
+
 # The same description comes in a call's events and again in every picture of the call.
 @lru_cache(maxsize=256)
 def _described(data: bytes) -> pb.SessionDescription:
@@ -35,6 +42,11 @@ def _described(data: bytes) -> pb.SessionDescription:
     except SdpError:
         return pb.SessionDescription(raw=data)
     return pb.SessionDescription(sdp=_structure(description))
+
+
+@lru_cache(maxsize=256)
+def _encoded(data: bytes) -> bytes:
+    return _described(data).SerializeToString()
 
 
 def to_body(description: pb.SessionDescription, *, host: str) -> Body:

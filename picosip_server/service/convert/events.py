@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from picosip.v1 import event_service_pb2 as pb
+from picosip_server.service import wire
 from picosip_server.service.clock import Clock
 from picosip_server.service.convert import descriptions, resources, subscriptions, values
 from picosip_server.service.convert.values import clean
 from picosip_server.sip.ua import events
+from picosip_server.sip.ua.commands import Body
 from picosip_server.sip.ua.snapshots import CallSnapshot, RegistrationSnapshot
 from picosip_server.sip.ua.subscription.events import (
     NotificationReceived,
@@ -15,32 +17,62 @@ from picosip_server.sip.ua.subscription.events import (
     SubscriptionSnapshot,
 )
 
+_CALL = wire.tag(pb.CallReceived.CALL_FIELD_NUMBER)
+_OFFER = wire.tag(pb.CallReceived.OFFER_FIELD_NUMBER)
+_CREATED_CALL = wire.tag(pb.CallCreated.CALL_FIELD_NUMBER)
+_DESCRIPTION_OF_PROGRESS = wire.tag(pb.CallProgressed.DESCRIPTION_FIELD_NUMBER)
+_DESCRIPTION_OF_ANSWER = wire.tag(pb.CallAnswered.DESCRIPTION_FIELD_NUMBER)
+_CREATED = wire.tag(pb.Event.CALL_CREATED_FIELD_NUMBER)
+_RECEIVED = wire.tag(pb.Event.CALL_RECEIVED_FIELD_NUMBER)
+_PROGRESSED = wire.tag(pb.Event.CALL_PROGRESSED_FIELD_NUMBER)
+_ANSWERED = wire.tag(pb.Event.CALL_ANSWERED_FIELD_NUMBER)
 
-def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
+
+def octets(value: events.Event, revision: int, clock: Clock) -> bytes:
+    """The event under its revision, encoded, without its SIP message.
+
+    Where it holds a description or a call, these are put together from encoded parts: to move
+    a message into another one, protobuf encodes and parses it. Raises TypeError for a kind
+    that the API does not have.
+    """
+    match value:
+        case events.CallReceived():
+            kind = wire.field(_RECEIVED, _received(value, clock))
+        case events.CallAnswered():
+            kind = wire.field(_ANSWERED, _answered(value))
+        case events.CallProgressed():
+            kind = wire.field(_PROGRESSED, _progressed(value))
+        case events.CallCreated():
+            call = resources.call_octets(value.call, clock)
+            kind = wire.field(_CREATED, wire.field(_CREATED_CALL, call))
+        case _:
+            return _event(value, revision, clock).SerializeToString()
+    return _head(value, revision, clock).SerializeToString() + kind
+
+
+def _head(value: events.Event, revision: int, clock: Clock) -> pb.Event:
+    result = pb.Event(revision=revision, resource=value.resource)
+    clock.put(result.time, value.at)
+    if value.labels:
+        result.labels.update(value.labels)
+    return result
+
+
+def _event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
     """The event under its revision, without its SIP message.
 
     Raises TypeError for a kind that the API does not have.
     """
-    result = pb.Event(revision=revision, time=clock.timestamp(value.at), resource=value.resource)
-    if value.labels:
-        result.labels.update(value.labels)
+    result = _head(value, revision, clock)
     # The most frequent kinds first.
     match value:
-        case events.CallProgressed():
-            result.call_progressed.CopyFrom(_progressed(value))
-        case events.CallAnswered():
-            result.call_answered.CopyFrom(_answered(value))
         case events.CallConfirmed():
             result.call_confirmed.SetInParent()
             description = descriptions.to_proto(value.description)
             if description is not None:
                 result.call_confirmed.description.CopyFrom(description)
         case events.CallEnded():
-            result.call_ended.termination.CopyFrom(resources.termination(value.termination))
-        case events.CallCreated():
-            result.call_created.call.CopyFrom(resources.call(value.call, clock))
-        case events.CallReceived():
-            result.call_received.CopyFrom(_received(value, clock))
+            resources.put_termination(result.call_ended.termination, value.termination)
         case events.RegistrationChanged():
             result.registration_changed.registration.CopyFrom(
                 resources.registration(value.registration, clock)
@@ -56,7 +88,7 @@ def event(value: events.Event, revision: int, clock: Clock) -> pb.Event:
                 )
             )
         case events.CallForked():
-            result.call_forked.dialog.CopyFrom(resources.dialog(value.dialog))
+            resources.put_dialog(result.call_forked.dialog, value.dialog)
         case events.CallModified():
             result.call_modified.CopyFrom(_modified(value))
         case events.TransferProgressed():
@@ -117,30 +149,27 @@ def draining(deadline: float, revision: int, at: float, clock: Clock) -> pb.Even
     )
 
 
-def _received(value: events.CallReceived, clock: Clock) -> pb.CallReceived:
-    return pb.CallReceived(
-        call=resources.call(value.call, clock),
-        offer=descriptions.to_proto(value.offer),
-        answer_by=clock.timestamp(value.answer_by),
-        replaces=value.replaces,
-    )
+def _received(value: events.CallReceived, clock: Clock) -> bytes:
+    rest = pb.CallReceived(replaces=value.replaces)
+    clock.put(rest.answer_by, value.answer_by)
+    call = wire.field(_CALL, resources.call_octets(value.call, clock))
+    return call + _described(_OFFER, value.offer) + rest.SerializeToString()
 
 
-def _progressed(value: events.CallProgressed) -> pb.CallProgressed:
-    return pb.CallProgressed(
-        status=values.status(value.status, value.reason),
-        remote_tag=clean(value.remote_tag),
-        reliable=value.reliable,
-        description=descriptions.to_proto(value.description),
-    )
+def _progressed(value: events.CallProgressed) -> bytes:
+    result = pb.CallProgressed(remote_tag=clean(value.remote_tag), reliable=value.reliable)
+    values.put_status(result.status, value.status, value.reason)
+    return result.SerializeToString() + _described(_DESCRIPTION_OF_PROGRESS, value.description)
 
 
-def _answered(value: events.CallAnswered) -> pb.CallAnswered:
-    return pb.CallAnswered(
-        status=values.status(value.status, value.reason),
-        remote_tag=clean(value.remote_tag),
-        description=descriptions.to_proto(value.description),
-    )
+def _answered(value: events.CallAnswered) -> bytes:
+    result = pb.CallAnswered(remote_tag=clean(value.remote_tag))
+    values.put_status(result.status, value.status, value.reason)
+    return result.SerializeToString() + _described(_DESCRIPTION_OF_ANSWER, value.description)
+
+
+def _described(tag: bytes, description: Body | None) -> bytes:
+    return b"" if description is None else wire.field(tag, descriptions.to_octets(description))
 
 
 def _modified(value: events.CallModified) -> pb.CallModified:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from picosip.v1 import call_service_pb2 as call_pb, registration_service_pb2 as registration_pb
+from picosip_server.service import wire
 from picosip_server.service.clock import Clock
 from picosip_server.service.convert import descriptions
-from picosip_server.service.convert.values import address, addresses, clean, duration, status
+from picosip_server.service.convert.values import (
+    address,
+    addresses,
+    clean,
+    duration,
+    put_address,
+    put_status,
+    status,
+)
 from picosip_server.sip.hop import bracketed
 from picosip_server.sip.ua.snapshots import (
     CallDirection,
@@ -21,6 +30,8 @@ from picosip_server.sip.ua.snapshots import (
     Termination,
 )
 
+_LOCAL_DESCRIPTION = wire.tag(call_pb.Call.LOCAL_DESCRIPTION_FIELD_NUMBER)
+_REMOTE_DESCRIPTION = wire.tag(call_pb.Call.REMOTE_DESCRIPTION_FIELD_NUMBER)
 _CALL_STATES = {
     CallState.CALLING: call_pb.Call.STATE_CALLING,
     CallState.INCOMING: call_pb.Call.STATE_INCOMING,
@@ -63,42 +74,67 @@ _REGISTRATION_STATES = {
 
 def call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
     """A call as it stands."""
-    answered, ended = value.answer_time, value.end_time
+    result = _call(value, clock)
+    for description, field in (
+        (value.local_description, result.local_description),
+        (value.remote_description, result.remote_description),
+    ):
+        if description is not None:
+            field.MergeFromString(descriptions.to_octets(description))
+    return result
+
+
+def call_octets(value: CallSnapshot, clock: Clock) -> bytes:
+    """The same, encoded; the descriptions, the largest parts of it, need not be encoded anew."""
+    octets = _call(value, clock).SerializeToString()
+    local, remote = value.local_description, value.remote_description
+    if local is not None:
+        octets += wire.field(_LOCAL_DESCRIPTION, descriptions.to_octets(local))
+    if remote is not None:
+        octets += wire.field(_REMOTE_DESCRIPTION, descriptions.to_octets(remote))
+    return octets
+
+
+def _call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
+    """All but the descriptions."""
+    # Fields are set in their places: protobuf copies messages that are moved there, by
+    # encoding and parsing them.
     result = call_pb.Call(
         name=value.name,
         state=_CALL_STATES[value.state],
         direction=_DIRECTIONS[value.direction],
-        from_address=address(value.from_address),
-        to_address=address(value.to_address),
         request_uri=clean(value.request_uri),
         sip_call_id=clean(value.sip_call_id),
         local_tag=clean(value.local_tag),
-        dialogs=[dialog(one) for one in value.dialogs],
         offer_answer_state=_OFFER_ANSWER_STATES[value.offer_answer_state],
-        local_description=descriptions.to_proto(value.local_description),
-        remote_description=descriptions.to_proto(value.remote_description),
         local_hold=value.local_hold,
         remote_hold=value.remote_hold,
-        session_timer=None if value.session_timer is None else session_timer(value.session_timer),
-        termination=None if value.termination is None else termination(value.termination),
-        create_time=clock.timestamp(value.create_time),
-        answer_time=None if answered is None else clock.timestamp(answered),
-        end_time=None if ended is None else clock.timestamp(ended),
         authenticated_user=clean(value.authenticated_user),
     )
+    put_address(result.from_address, value.from_address)
+    put_address(result.to_address, value.to_address)
+    clock.put(result.create_time, value.create_time)
+    if value.answer_time is not None:
+        clock.put(result.answer_time, value.answer_time)
+    if value.end_time is not None:
+        clock.put(result.end_time, value.end_time)
+    for each in value.dialogs:
+        put_dialog(result.dialogs.add(), each)
+    if value.session_timer is not None:
+        result.session_timer.CopyFrom(session_timer(value.session_timer))
+    if value.termination is not None:
+        put_termination(result.termination, value.termination)
     if value.labels:
         result.labels.update(value.labels)
     return result
 
 
-def dialog(value: DialogSnapshot) -> call_pb.Dialog:
-    """One dialog of a call."""
-    return call_pb.Dialog(
-        remote_tag=clean(value.remote_tag),
-        remote_target=clean(value.remote_target),
-        route_set=map(clean, value.route_set),
-        early=value.early,
-    )
+def put_dialog(to: call_pb.Dialog, value: DialogSnapshot) -> None:
+    """Sets ``to`` to one dialog of a call."""
+    to.remote_tag = clean(value.remote_tag)
+    to.remote_target = clean(value.remote_target)
+    to.route_set.extend(map(clean, value.route_set))
+    to.early = value.early
 
 
 def session_timer(value: SessionTimerSnapshot) -> call_pb.SessionTimer:
@@ -111,13 +147,12 @@ def session_timer(value: SessionTimerSnapshot) -> call_pb.SessionTimer:
     )
 
 
-def termination(value: Termination) -> call_pb.Termination:
-    """How a call ended."""
-    return call_pb.Termination(
-        cause=_CAUSES[value.cause],
-        status=status(value.status, value.reason),
-        reasons=map(clean, value.reasons),
-    )
+def put_termination(to: call_pb.Termination, value: Termination) -> None:
+    """Sets ``to`` to how a call ended."""
+    to.cause = _CAUSES[value.cause]
+    put_status(to.status, value.status, value.reason)
+    if value.reasons:
+        to.reasons.extend(map(clean, value.reasons))
 
 
 def registration(value: RegistrationSnapshot, clock: Clock) -> registration_pb.Registration:

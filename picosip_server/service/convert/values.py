@@ -37,14 +37,18 @@ def duration(seconds: float) -> Duration:
 
 def address(value: Address) -> pb.Address:
     """A name-addr; the parameters' values come without quotes."""
-    return pb.Address(
-        display_name=clean(value.display_name),
-        uri=clean(str(value.uri)),
-        parameters=[
-            pb.Parameter(name=clean(name), value=None if text is None else clean(unquote(text)))
-            for name, text in value.params
-        ],
-    )
+    result = pb.Address()
+    put_address(result, value)
+    return result
+
+
+def put_address(to: pb.Address, value: Address) -> None:
+    """Sets ``to``, a field in its place: a message that is moved there is copied."""
+    to.uri = clean(str(value.uri))
+    if value.display_name:
+        to.display_name = clean(value.display_name)
+    for name, text in value.params:
+        to.parameters.add(name=clean(name), value=None if text is None else clean(unquote(text)))
 
 
 def addresses(values: Iterable[Address]) -> list[pb.Address]:
@@ -55,6 +59,13 @@ def addresses(values: Iterable[Address]) -> list[pb.Address]:
 def status(code: int, reason: str) -> pb.SipStatus | None:
     """A status line; None where no response was involved (0)."""
     return pb.SipStatus(code=code, reason=clean(reason)) if code else None
+
+
+def put_status(to: pb.SipStatus, code: int, reason: str) -> None:
+    """Sets ``to``, a field in its place, to a status line; 0: no response was involved."""
+    if code:
+        to.code = code
+        to.reason = clean(reason)
 
 
 def headers(fields: Iterable[tuple[str, str]]) -> list[pb.Header]:
