@@ -1,0 +1,81 @@
+"""What the compiled form is made from: the same classes, made and compared in the same way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.compiled import PACKAGE, hot_modules
+from scripts.compiled.values import Source
+
+ROOT = Path(__file__).parents[1]
+SIGNATURES = """
+import dataclasses, importlib, inspect, json, sys
+found = {}
+for name in json.loads(sys.argv[1]):
+    for key, value in vars(importlib.import_module(name)).items():
+        own = isinstance(value, type) and value.__module__ == name
+        if own and "__dataclass_fields__" in vars(value):
+            found[f"{name}.{key}"] = (
+                [
+                    (each.name, each.kind.name, each.default is inspect.Parameter.empty)
+                    for each in inspect.signature(value).parameters.values()
+                ],
+                [(each.name, each.repr, each.compare) for each in dataclasses.fields(value)],
+                value.__hash__ is None,
+                "def __init__" in inspect.getsource(value),
+            )
+print(json.dumps([sys.modules[sys.argv[2]].__file__, found]))
+"""
+
+
+def classes(tree: Path, names: list[str]) -> tuple[str, dict[str, list[object]]]:
+    """Where a tree's package was loaded from, and how its dataclasses are made and compared."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNATURES, json.dumps(names), PACKAGE],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    where, found = json.loads(done.stdout)
+    return where, found
+
+
+def test_what_is_written_out_is_what_dataclass_makes(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE)
+    paths = {
+        ".".join(path.relative_to(tmp_path).with_suffix("").parts): path
+        for path in hot_modules(tmp_path / PACKAGE)
+    }
+    Source(paths).write_out()
+    where, written = classes(tmp_path, list(paths))
+    assert where == str(tmp_path / PACKAGE / "__init__.py")
+    _, plain = classes(ROOT, list(paths))
+    assert {name: each[:3] for name, each in written.items()} == {
+        name: each[:3] for name, each in plain.items()
+    }
+    # Of one that is ordered dataclass makes all.
+    assert {name for name, each in written.items() if not each[3]} == {
+        "picosip_server.sip.auth.nonce.Nonce"
+    }
+
+
+@pytest.mark.parametrize("level", ["4", "yes"])
+def test_a_level_that_there_is_not_is_refused(level: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "PICOSIP_COMPILE": level},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode
+    assert f"a level of optimisation from 0 to 3, not '{level}'" in done.stderr
