@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from picosip_server.sip.ua.user import TransactionUser
+from picosip_server.sip.ua.user import Entry
 
-FEW = 1000
+if TYPE_CHECKING:
+    from picosip_server.sip.ua.user import TransactionUser
+
+FEW = 64
 """Entries that nobody needs any more and that are kept all the same."""
 
 
 class TimerQueue:
-    """A heap of deadlines. The one in force for a user is noted in ``user.scheduled``."""
+    """A heap of deadlines. The entry in force for a user is noted in ``user.scheduled``."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, TransactionUser]] = []
+        self._heap: list[tuple[float, int, Entry]] = []
         self._count = 0
         self._stale = 0
 
@@ -26,8 +30,8 @@ class TimerQueue:
     def due(self, now: float) -> Iterator[TransactionUser]:
         """Takes out those whose time has come, earliest first."""
         while self._heap and self._heap[0][0] <= now:
-            deadline, _, user = heapq.heappop(self._heap)
-            if user.scheduled != deadline:
+            user = heapq.heappop(self._heap)[2].user
+            if user is None:
                 self._stale -= 1
                 continue
             user.scheduled = None
@@ -42,25 +46,29 @@ class TimerQueue:
         deadline = user.deadline()
         if deadline is None:
             self.forget(user)
-        elif user.scheduled is None or deadline < user.scheduled:
+            return
+        entry = user.scheduled
+        if entry is None or deadline < entry.deadline:
             self.forget(user)
-            user.scheduled = deadline
+            entry = user.scheduled = Entry(deadline, user)
             self._count += 1
-            heapq.heappush(self._heap, (deadline, self._count, user))
+            heapq.heappush(self._heap, (deadline, self._count, entry))
 
     def forget(self, user: TransactionUser) -> None:
-        """Leaves a user's entry in the heap to be passed over, unless those get too many: the
-        entry of a call that was to last for hours at most would keep it for hours."""
-        if user.scheduled is None:
+        """Leaves a user's entry in the heap to be passed over, unless those get too many. The
+        user itself is let go of: its memory is not to wait for a time that means nothing."""
+        entry = user.scheduled
+        if entry is None:
             return
         user.scheduled = None
+        entry.user = None
         self._stale += 1
         if self._stale > max(FEW, len(self._heap) // 2):
-            self._heap = [each for each in self._heap if each[2].scheduled == each[0]]
+            self._heap = [each for each in self._heap if each[2].user is not None]
             heapq.heapify(self._heap)
             self._stale = 0
 
     @property
     def idle(self) -> bool:
         """Whether nobody waits for anything."""
-        return not any(user.scheduled == deadline for deadline, _, user in self._heap)
+        return len(self._heap) == self._stale

@@ -23,7 +23,7 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 # All messages of a call repeat the same few URIs and addresses, and reading one costs a
 # tenth of reading the message: what was read last is kept, unless it is too long to keep.
-MOST_KEPT = 8192
+MOST_KEPT = 2048
 LONGEST_KEPT = 200
 
 _NEVER_IGNORED = ("transport", "user", "ttl", "method", "maddr")

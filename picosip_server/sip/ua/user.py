@@ -62,6 +62,16 @@ class Serving:
         """The latest response."""
 
 
+class Entry:
+    """When the engine is to wake a user; ``user`` None: it need not any more."""
+
+    __slots__ = ("deadline", "user")
+
+    def __init__(self, deadline: float, user: TransactionUser) -> None:
+        self.deadline = deadline
+        self.user: TransactionUser | None = user
+
+
 class TransactionUser:
     """Base of all users. Subclasses override the ``on_...`` methods."""
 
@@ -97,8 +107,8 @@ class TransactionUser:
         """Nothing is left for the application; transactions may still linger."""
         self.listener: Listener | None = None
         """Who hears what comes of it in the place of the application; None: nobody."""
-        self.scheduled: float | None = None
-        """The engine's note: the deadline of this user's entry among its timers."""
+        self.scheduled: Entry | None = None
+        """The engine's note: this user's entry among its timers."""
         self._out: list[Effect] = []
         self._alarms: dict[str, float] = {}
         self._attempts: dict[Hashable, Attempt] = {}
