@@ -45,11 +45,17 @@ def _of_call(
     repeatable: bool = True,
 ) -> Operation[Request, CallSnapshot, Response]:
     """One that gives the call as it then is."""
+
+    def respond(call: CallSnapshot, clock: Clock) -> Response:
+        made = response()
+        resources.put_call(made.call, call, clock)
+        return made
+
     return Operation(
         path=f"/picosip.v1.CallService/{method}",
         prepare=prepare,
         value=CallSnapshot,
-        respond=lambda call, clock: response(call=resources.call(call, clock)),
+        respond=respond,
         result=lambda response: CommandResult(call=response.call),
         name=lambda call: call.name,
         repeatable=repeatable,

@@ -6,9 +6,9 @@ import asyncio
 import inspect
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 import structlog
@@ -19,6 +19,7 @@ from picosip_server.service.backend import RpcDone
 _log = structlog.get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Result = TypeVar("Result")
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _OURS = "/picosip.v1."
@@ -37,6 +38,8 @@ class Observer(grpc.aio.ServerInterceptor):
 
     def __init__(self, rpc_done: RpcDone) -> None:
         self._rpc_done = rpc_done
+        self._known: dict[str, tuple[Handler, Handler]] = {}
+        """Handlers by method, as they came and with this around them."""
 
     async def intercept_service(
         self,
@@ -48,7 +51,10 @@ class Observer(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
-        return self._observed(handler, method)
+        known = self._known.get(method)
+        if known is None or known[0] is not handler:
+            known = self._known[method] = (handler, self._observed(handler, method))
+        return known[1]
 
     def _observed(self, handler: Handler, method: str) -> Handler:
         if handler.unary_unary is not None:
@@ -69,28 +75,26 @@ class Observer(grpc.aio.ServerInterceptor):
 
     def _around(self, behaviour: Callable[..., Any], method: str) -> Callable[..., Any]:
         async def answer(request: Any, context: Context) -> Any:
-            async with self._watch(method, context):
-                return await behaviour(request, context)
+            return await self._watch(method, context, behaviour(request, context))
 
         async def stream(request: Any, context: Context) -> None:
             # Written here: handed to gRPC, a generator would be left to the garbage collector
             # where a write is cancelled, and would end after its RPC.
-            async with (
-                self._watch(method, context),
-                aclosing(behaviour(request, context)) as responses,
-            ):
-                async for response in responses:
-                    await context.write(response)
+            async def write_all() -> None:
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
+
+            await self._watch(method, context, write_all())
 
         return stream if inspect.isasyncgenfunction(behaviour) else answer
 
-    @asynccontextmanager
-    async def _watch(self, method: str, context: Context) -> AsyncIterator[None]:
+    async def _watch(self, method: str, context: Context, work: Awaitable[Result]) -> Result:
         began = time.monotonic()
         peer = context.peer()
         code = grpc.StatusCode.OK
         try:
-            yield
+            return await work
         except errors.ApiError as error:
             code = error.code
             await _abort(context, error)

@@ -132,7 +132,7 @@ def snapshot(
         revision=revision, time=clock.timestamp(at), resource=value.name, labels=value.labels
     )
     if isinstance(value, CallSnapshot):
-        result.snapshot.call.CopyFrom(resources.call(value, clock))
+        resources.put_call(result.snapshot.call, value, clock)
     elif isinstance(value, SubscriptionSnapshot):
         result.snapshot.subscription.CopyFrom(subscriptions.subscription(value, clock))
     else:

@@ -74,19 +74,25 @@ _REGISTRATION_STATES = {
 
 def call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
     """A call as it stands."""
-    result = _call(value, clock)
-    for description, field in (
-        (value.local_description, result.local_description),
-        (value.remote_description, result.remote_description),
-    ):
-        if description is not None:
-            field.MergeFromString(descriptions.to_octets(description))
+    result = call_pb.Call()
+    put_call(result, value, clock)
     return result
+
+
+def put_call(to: call_pb.Call, value: CallSnapshot, clock: Clock) -> None:
+    """Sets ``to``, a field in its place, to a call as it stands."""
+    _put(to, value, clock)
+    if value.local_description is not None:
+        to.local_description.MergeFromString(descriptions.to_octets(value.local_description))
+    if value.remote_description is not None:
+        to.remote_description.MergeFromString(descriptions.to_octets(value.remote_description))
 
 
 def call_octets(value: CallSnapshot, clock: Clock) -> bytes:
     """The same, encoded; the descriptions, the largest parts of it, need not be encoded anew."""
-    octets = _call(value, clock).SerializeToString()
+    call = call_pb.Call()
+    _put(call, value, clock)
+    octets = call.SerializeToString()
     local, remote = value.local_description, value.remote_description
     if local is not None:
         octets += wire.field(_LOCAL_DESCRIPTION, descriptions.to_octets(local))
@@ -95,38 +101,38 @@ def call_octets(value: CallSnapshot, clock: Clock) -> bytes:
     return octets
 
 
-def _call(value: CallSnapshot, clock: Clock) -> call_pb.Call:
+def _put(to: call_pb.Call, value: CallSnapshot, clock: Clock) -> None:
     """All but the descriptions."""
     # Fields are set in their places: protobuf copies messages that are moved there, by
     # encoding and parsing them.
-    result = call_pb.Call(
-        name=value.name,
-        state=_CALL_STATES[value.state],
-        direction=_DIRECTIONS[value.direction],
-        request_uri=clean(value.request_uri),
-        sip_call_id=clean(value.sip_call_id),
-        local_tag=clean(value.local_tag),
-        offer_answer_state=_OFFER_ANSWER_STATES[value.offer_answer_state],
-        local_hold=value.local_hold,
-        remote_hold=value.remote_hold,
-        authenticated_user=clean(value.authenticated_user),
-    )
-    put_address(result.from_address, value.from_address)
-    put_address(result.to_address, value.to_address)
-    clock.put(result.create_time, value.create_time)
-    if value.answer_time is not None:
-        clock.put(result.answer_time, value.answer_time)
-    if value.end_time is not None:
-        clock.put(result.end_time, value.end_time)
+    to.name = value.name
+    to.state = _CALL_STATES[value.state]
+    to.direction = _DIRECTIONS[value.direction]
+    put_address(to.from_address, value.from_address)
+    put_address(to.to_address, value.to_address)
+    to.request_uri = clean(value.request_uri)
+    to.sip_call_id = clean(value.sip_call_id)
+    to.local_tag = clean(value.local_tag)
     for each in value.dialogs:
-        put_dialog(result.dialogs.add(), each)
+        put_dialog(to.dialogs.add(), each)
+    to.offer_answer_state = _OFFER_ANSWER_STATES[value.offer_answer_state]
+    if value.local_hold:
+        to.local_hold = True
+    if value.remote_hold:
+        to.remote_hold = True
     if value.session_timer is not None:
-        result.session_timer.CopyFrom(session_timer(value.session_timer))
+        to.session_timer.CopyFrom(session_timer(value.session_timer))
     if value.termination is not None:
-        put_termination(result.termination, value.termination)
+        put_termination(to.termination, value.termination)
+    clock.put(to.create_time, value.create_time)
+    if value.answer_time is not None:
+        clock.put(to.answer_time, value.answer_time)
+    if value.end_time is not None:
+        clock.put(to.end_time, value.end_time)
     if value.labels:
-        result.labels.update(value.labels)
-    return result
+        to.labels.update(value.labels)
+    if value.authenticated_user:
+        to.authenticated_user = clean(value.authenticated_user)
 
 
 def put_dialog(to: call_pb.Dialog, value: DialogSnapshot) -> None:
