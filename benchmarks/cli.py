@@ -71,6 +71,14 @@ def run(
         int | None,
         typer.Option(min=10, help="Calls held while memory is measured (5000, quick: 300)."),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="About how long all of it may take: searches end earlier, and less exactly "
+            "(no bound, quick: 7).",
+        ),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Measures **picoSIP and its peers** in one run, SIPp being the other side of each call
@@ -83,7 +91,8 @@ def run(
     **memory** that held calls take.
 
     Without a command it does this, and writes bench.json, bench.md and pictures. A full run takes
-    about an hour and a half; `--quick` some minutes. Let nothing else run on the machine.
+    about an hour and a half; `--quick` seven minutes; `--minutes` says how long. Ctrl-C ends it
+    early, with a report of what was measured until then. Let nothing else run on the machine.
 
     Examples:
 
@@ -98,6 +107,7 @@ def run(
         rounds=rounds or options.rounds,
         seconds=seconds or options.seconds,
         held=held or options.held,
+        minutes=minutes or options.minutes,
     )
     contenders = chosen(only or ())
     if not contenders:
@@ -110,6 +120,9 @@ def run(
     for line in report.without_figures():
         console.print(f"[red]{escape(line)}[/]")
     console.print(f"written to {folder}")
+    if report.interrupted:
+        console.print("[red]interrupted: not all rounds of all contenders are in it[/]")
+        raise typer.Exit(130)
 
 
 @app.command("list")

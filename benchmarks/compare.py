@@ -27,7 +27,10 @@ def chosen(words: Sequence[str]) -> list[Contender]:
 def compare(
     contenders: Iterable[Contender], options: Options, folder: Path, console: Console
 ) -> Report:
-    """Measures them and writes the report, again after each so that nothing measured is lost."""
+    """Measures them and writes the report, again after each so that nothing measured is lost.
+
+    With Ctrl-C it ends early: the report then has what was measured until then, and says so.
+    """
     report = Report(
         machine=machine.describe(),
         options=asdict(options),
@@ -37,9 +40,23 @@ def compare(
         if entry.missing:
             console.print(f"[red]{entry.contender.name} is left out: {entry.missing}[/]")
     present = [entry for entry in report.entries if not entry.missing]
+    try:
+        _measure_all(present, report, options, folder, console)
+    except KeyboardInterrupt:
+        report.interrupted = True
+    report.write(folder)
+    write_plots(report, folder)
+    return report
+
+
+def _measure_all(
+    present: list[Entry], report: Report, options: Options, folder: Path, console: Console
+) -> None:
+    turns = options.rounds * len(present)
+    share = options.search_seconds(max(1, turns))
     with (
         tempfile.TemporaryDirectory(prefix="picosip-bench-") as scratch,
-        Live(console, options.rounds * len(present)) as live,
+        Live(console, turns) as live,
     ):
         for number in range(1, options.rounds + 1):
             # Nobody is always the first, or always comes after the same one.
@@ -50,8 +67,6 @@ def compare(
                 first = entry.contender.first
                 if entry.results and entry.results[-1].highest:
                     first = entry.results[-1].highest
-                entry.results.append(measure(entry.contender, place, options, first, live))
+                entry.results.append(measure(entry.contender, place, options, first, live, share))
                 report.write(folder)
                 live.end()
-    write_plots(report, folder)
-    return report

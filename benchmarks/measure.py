@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,9 +46,18 @@ class Teller(Protocol):
 
 
 def measure(
-    contender: Contender, folder: Path, options: Options, first: int, teller: Teller
+    contender: Contender,
+    folder: Path,
+    options: Options,
+    first: int,
+    teller: Teller,
+    search_seconds: float | None = None,
 ) -> Result:
-    """The highest clean rate from ``first`` on, then cost and times at half of it, then memory."""
+    """The highest clean rate from ``first`` on, then cost and times at half of it, then memory.
+
+    After ``search_seconds`` the best rate so far is the highest, if there is one.
+    """
+    began = time.monotonic()
     best: Step | None = None
     why = ""
 
@@ -74,7 +84,13 @@ def measure(
         return step
 
     with Course(contender, folder, teller.watch) as course:
-        rate = highest(goes_well, first, precision=options.precision, ceiling=options.ceiling)
+        rate = highest(
+            goes_well,
+            first,
+            precision=options.precision,
+            ceiling=options.ceiling,
+            enough=lambda: search_seconds is not None and time.monotonic() - began > search_seconds,
+        )
         if best is None:
             return Result(why=why)
         course.restart()

@@ -65,8 +65,10 @@ class Entry:
     @property
     def why(self) -> str:
         """Why there are no figures, where there are none."""
-        if self.missing or not self.results or any(one.highest for one in self.results):
+        if self.missing or any(one.highest for one in self.results):
             return self.missing
+        if not self.results:
+            return "not measured"
         return self.results[-1].why or "not one step was clean"
 
 
@@ -77,6 +79,8 @@ class Report:
     machine: dict[str, Any]
     options: dict[str, Any]
     entries: list[Entry] = field(default_factory=list)
+    interrupted: bool = False
+    """Somebody ended the run before it had all rounds of all."""
 
     def of(self, role: Role) -> list[Entry]:
         """Those on one side of the calls."""
@@ -88,6 +92,7 @@ class Report:
             {
                 "machine": self.machine,
                 "options": self.options,
+                "interrupted": self.interrupted,
                 "contenders": [
                     {
                         "name": entry.contender.name,

@@ -58,3 +58,9 @@ def test_a_first_rate_out_of_bounds_is_brought_into_them() -> None:
     machine = Machine(10**9)
     assert highest(machine, 5000, ceiling=1000) == 1000
     assert machine.tried == [1000]
+
+
+def test_the_best_rate_so_far_will_do_when_time_is_up() -> None:
+    machine = Machine(1000)
+    assert highest(machine, 2000, enough=lambda: True) == 781
+    assert machine.tried == [2000, 1250, 781], "it went on without a rate that goes well"
