@@ -1,4 +1,4 @@
-"""Ten thousand registrations: never all at once, whatever happens to the registrar."""
+"""Four thousand registrations: never all at once, whatever happens to the registrar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picosip_server.sip.ua.snapshots import RegistrationState
 from picosip_server.sip.uri import Uri
 from tests.engine.memory import Simulation
 
-LINES = 10_000
+LINES = 4_000
 HOME = "10.0.0.2"
 HERE = "10.0.0.1"
 MINUTE = 60.0
@@ -49,17 +49,17 @@ class Registrar:
 
 
 def evenly(registrar: Registrar, since: float) -> None:
-    """10,000 in about 50 minutes are 190 a minute."""
+    """4,000 in about 50 minutes are 76 a minute; by chance a few minutes have some more."""
     loads = registrar.per_minute(since)
     mean = sum(loads) / len(loads)
-    assert 150 < mean < 250
-    assert max(loads) < 1.3 * mean
-    assert registrar.most_in_a_second(since) < 6 * mean / MINUTE
+    assert 60 < mean < 100
+    assert max(loads) < 1.5 * mean
+    assert registrar.most_in_a_second(since) < 8 * mean / MINUTE
 
 
-# Some 100,000 REGISTERs, and several times slower where coverage is measured.
+# Some 40,000 REGISTERs, and several times slower where coverage is measured.
 @pytest.mark.timeout(900)
-def test_ten_thousand_registrations_are_spread_evenly() -> None:
+def test_thousands_of_registrations_are_spread_evenly() -> None:
     simulation = Simulation()
     simulation.faults.delay = 0.001
     host = simulation.host(HERE)
@@ -73,13 +73,13 @@ def test_ten_thousand_registrations_are_spread_evenly() -> None:
             )
         )
     # The burst is spread by --register-rate, 100 a second.
-    simulation.run(101.0)
+    simulation.run(41.0)
     assert len(registrar.times) == LINES
     assert registrar.most_in_a_second() <= 101
     states = Counter(each.state for each in host.core.snapshot().registrations)
     assert states == {RegistrationState.ACTIVE: LINES}
 
-    # After some hours no minute has clearly more than others; all in one would be 10,000.
+    # After some hours no minute has clearly more than others; all in one would be 4,000.
     simulation.run(2 * HOUR)
     evenly(registrar, simulation.now - HOUR)
 
@@ -87,9 +87,9 @@ def test_ten_thousand_registrations_are_spread_evenly() -> None:
     registrar.refuses = True
     down = simulation.now
     simulation.run(20 * MINUTE)
-    assert registrar.most_in_a_second(down) < 60
+    assert registrar.most_in_a_second(down) < 30
     loads = registrar.per_minute(down)
-    assert max(loads) < 1000
+    assert max(loads) < 400
 
     # It is back: everybody is within half an hour, and that evenly again some time later.
     registrar.refuses = False
@@ -97,6 +97,6 @@ def test_ten_thousand_registrations_are_spread_evenly() -> None:
     simulation.run(31 * MINUTE)
     states = Counter(each.state for each in host.core.snapshot().registrations)
     assert states == {RegistrationState.ACTIVE: LINES}
-    assert registrar.most_in_a_second(back) < 60
+    assert registrar.most_in_a_second(back) < 30
     simulation.run(2 * HOUR)
     evenly(registrar, simulation.now - HOUR)
