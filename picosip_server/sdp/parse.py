@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field, replace
+from functools import lru_cache
 
 from picosip_server.frozen import dataclass
 from picosip_server.sdp import rules
@@ -41,6 +42,10 @@ _DEFAULT_LIMITS = Limits()
 _SESSION_ONLY = "vosueptrz"
 _ONCE = "vosiuk"
 
+# Descriptions differ in addresses and ports; most of their attributes are the same every time.
+_MOST_KEPT = 2048
+_LONGEST_KEPT = 100
+
 
 def parse(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> SessionDescription:
     """The description in ``data``, with origin, session name and timing always set.
@@ -49,14 +54,13 @@ def parse(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> SessionDescription:
     """
     if len(data) > limits.octets:
         raise SdpError(f"more than {limits.octets} octets")
-    lines = data.split(b"\n")
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
     if len(lines) > limits.lines:
         raise SdpError(f"more than {limits.lines} lines")
     reader = _Reader(limits)
-    for number, octets in enumerate(lines, start=1):
-        line = octets.removesuffix(b"\r").decode("utf-8", "surrogateescape")
+    for number, line in enumerate(lines, start=1):
         try:
-            reader.line(line)
+            reader.line(line.removesuffix("\r"))
         except SdpError as error:
             raise SdpError(error.detail, line=number) from None
     return reader.description()
@@ -192,10 +196,8 @@ class _Reader:
         return self._timings[-1]
 
     def _read_attribute(self, letter: str, value: str) -> None:
-        name, colon, rest = value.partition(":")
-        self._section.attributes.append(
-            Attribute(name=_token(name.strip(_BLANKS)), value=rest if colon else None)
-        )
+        read = _kept_attribute if len(value) <= _LONGEST_KEPT else _attribute
+        self._section.attributes.append(read(value))
 
     def _read_media(self, letter: str, value: str) -> None:
         if len(self._media) >= self._limits.media:
@@ -240,6 +242,14 @@ _READERS = {
     "a": _Reader._read_attribute,
     "m": _Reader._read_media,
 }
+
+
+def _attribute(value: str) -> Attribute:
+    name, colon, rest = value.partition(":")
+    return Attribute(name=_token(name.strip(_BLANKS)), value=rest if colon else None)
+
+
+_kept_attribute = lru_cache(maxsize=_MOST_KEPT)(_attribute)
 
 
 def _split(value: str, count: int) -> list[str]:

@@ -107,6 +107,13 @@ def test_what_is_no_description_goes_out_as_it_is(value: Body) -> None:
     assert descriptions.to_proto(value) == pb.SessionDescription(raw=value.data)
 
 
+@pytest.mark.parametrize("content_type", ["application/sdp", "application/sdpx"])
+def test_it_may_come_encoded(content_type: str) -> None:
+    value = Body(content_type=content_type, data=WHOLE.data)
+    made = pb.SessionDescription.FromString(descriptions.to_octets(value))
+    assert made == descriptions.to_proto(value)
+
+
 def test_no_description() -> None:
     assert descriptions.to_proto(None) is None
 

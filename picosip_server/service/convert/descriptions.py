@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
 from picosip.v1 import sdp_pb2 as pb
 from picosip_server.sdp import attributes as attribute_maps, model
 from picosip_server.sdp.errors import SdpError
@@ -148,7 +150,7 @@ def _attributes(
 
 def _structure(value: model.SessionDescription) -> pb.Sdp:
     connection = value.connection
-    return pb.Sdp(
+    result = pb.Sdp(
         origin=None if value.origin is None else _origin_out(value.origin),
         session_name=clean(value.session_name),
         information=clean(value.information),
@@ -161,22 +163,23 @@ def _structure(value: model.SessionDescription) -> pb.Sdp:
             pb.Timing(start=one.start, stop=one.stop, repeats=map(clean, one.repeats))
             for one in value.timings
         ],
-        attributes=_attributes_out(value.attributes),
-        media=[
-            pb.Media(
-                type=clean(media.type),
-                port=media.port,
-                port_count=media.port_count,
-                protocol=clean(media.protocol),
-                formats=map(clean, media.formats),
-                information=clean(media.information),
-                connections=map(_connection_out, media.connections),
-                bandwidths=_bandwidths_out(media.bandwidths),
-                attributes=_attributes_out(media.attributes),
-            )
-            for media in value.media
-        ],
     )
+    # Filled in its place: protobuf copies messages that are moved there, by encoding and
+    # parsing them.
+    _put_attributes(result.attributes, value.attributes)
+    for media in value.media:
+        to = result.media.add(
+            type=clean(media.type),
+            port=media.port,
+            port_count=media.port_count,
+            protocol=clean(media.protocol),
+            formats=map(clean, media.formats),
+            information=clean(media.information),
+            connections=map(_connection_out, media.connections),
+            bandwidths=_bandwidths_out(media.bandwidths),
+        )
+        _put_attributes(to.attributes, media.attributes)
+    return result
 
 
 def _origin_out(origin: model.Origin) -> pb.Origin:
@@ -202,8 +205,11 @@ def _bandwidths_out(bandwidths: Iterable[model.Bandwidth]) -> list[pb.Bandwidth]
     return [pb.Bandwidth(type=clean(one.type), value=one.value) for one in bandwidths]
 
 
-def _attributes_out(attributes: Iterable[model.Attribute]) -> list[pb.Attribute]:
-    return [
-        pb.Attribute(name=clean(one.name), value=None if one.value is None else clean(one.value))
-        for one in attributes
-    ]
+def _put_attributes(
+    to: RepeatedCompositeFieldContainer[pb.Attribute], attributes: Iterable[model.Attribute]
+) -> None:
+    for one in attributes:
+        if one.value is None:
+            to.add(name=clean(one.name))
+        else:
+            to.add(name=clean(one.name), value=clean(one.value))
