@@ -15,6 +15,7 @@ from picosip_server.service import wire
 from picosip_server.service.clock import Clock
 from picosip_server.service.convert import events as convert, values
 from picosip_server.sip.message import Message
+from picosip_server.sip.parse import parse
 from picosip_server.sip.ua.events import Event, IncomingRequest, IncomingRequestClosed
 from picosip_server.sip.ua.subscription.events import SubscriptionChanged
 
@@ -48,7 +49,11 @@ class Entry:
         self.for_all = for_all
         """Goes to every stream."""
         self._event = octets
-        self._message = message
+        # A message that came in is kept as its octets: what was made of them takes many times
+        # the memory, and seldom does anybody ask.
+        self._message: Message | bytes | None = message
+        if message is not None and message.raw:
+            self._message = message.raw
         self._whole: bytes | None = None
 
     def octets(self, *, include_message: bool) -> bytes:
@@ -61,7 +66,10 @@ class Entry:
         if self._whole is None:
             self._whole = self._event
             if self._message is not None:
-                encoded = values.message(self._message).SerializeToString()
+                message = self._message
+                if isinstance(message, bytes):
+                    message = parse(message)
+                encoded = values.message(message).SerializeToString()
                 self._whole += wire.message_field(encoded)
                 self._message = None
         return self._whole

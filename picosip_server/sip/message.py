@@ -28,10 +28,12 @@ class Message:
     every message has (Via, From, To, Call-ID, CSeq) is missing.
     """
 
-    __slots__ = ("body", "headers")
+    __slots__ = ("body", "headers", "raw")
 
     headers: Headers
     body: bytes
+    raw: bytes
+    """The octets that it was read from; empty for one of our own."""
 
     @property
     def start_line(self) -> str:
@@ -272,6 +274,7 @@ class Request(Message):
         self.method = method
         self.headers = headers
         self.body = body
+        self.raw = b""
         self.authenticated_user = ""
         """Whom its credentials proved it to be from: noted by who checked them."""
         if isinstance(uri, str):
@@ -317,6 +320,7 @@ class Response(Message):
         self.reason = reason
         self.headers = headers
         self.body = body
+        self.raw = b""
 
     @property
     def start_line(self) -> str:

@@ -66,6 +66,7 @@ def parse(
         assert message is not None
         _check(message, index)
         message.body = _body(data, end + 4, index, stream=stream)
+        message.raw = data
     except ParseError as error:
         error.request = _mended(message)
         raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from picosip.v1 import event_service_pb2 as pb, sip_pb2
 from picosip_server.service.clock import Clock
 from picosip_server.service.convert import events as convert, values as convert_values
 from picosip_server.service.event_log import EventLog
+from picosip_server.sip.parse import parse
 from picosip_server.sip.ua.events import IncomingRequestClosed
 from tests.service import values
 
@@ -62,6 +65,18 @@ def test_the_message_comes_where_asked_for_with_its_credentials_masked() -> None
     assert sip_pb2.Header(name="Authorization", value="Digest ***") in expected.message.headers
     assert b"5ec2e7" not in whole
     assert entry.octets(include_message=True) is whole
+
+
+def test_a_message_that_came_in_is_kept_as_its_octets() -> None:
+    """What was parsed of it takes many times the memory, for as long as the log is."""
+    message = parse(values.request().encode())
+    full = log()
+    full.append(values.created("calls/a", message=message))
+    entry = full.entry(1)
+    (kept,) = {id(each) for each in gc.get_referents(entry)} & {id(message), id(message.raw)}
+    assert kept == id(message.raw)
+    whole = pb.Event.FromString(entry.octets(include_message=True))
+    assert whole.message == convert_values.message(message)
 
 
 def test_an_event_without_a_message_is_the_same_either_way() -> None:
