@@ -7,6 +7,7 @@ FUZZ_TIME ?= 60
 FUZZ_MESSAGES ?= 1000000
 # More arguments for the benchmarks, such as BENCH_ARGS='--quick --only picosip'.
 BENCH_ARGS ?=
+SOAK_TIME ?= 600
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +26,7 @@ protoc = mkdir -p $(1) && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_t
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check proto peers fuzz fuzz-server bench bench-smoke \
-	bench-peers wheel-compiled test-compiled image image-test clean
+	bench-peers soak wheel-compiled test-compiled image image-test clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -121,6 +122,9 @@ bench: $(STAMP) $(BENCH_PEERS)/.done ## picoSIP and its peers measured side by s
 
 bench-smoke: $(STAMP) $(BENCH_PEERS)/.done ## every contender of the benchmark completes some calls
 	@$(BIN)/python -m benchmarks smoke
+
+soak: $(STAMP) ## ten minutes of calls, loss, restarts and malformed traffic (SOAK_TIME=seconds)
+	@$(BIN)/python -m benchmarks soak --seconds $(SOAK_TIME)
 
 image: $(STAMP) ## build the container image
 	@scripts/container.sh build $(IMAGE)

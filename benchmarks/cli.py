@@ -14,6 +14,7 @@ from benchmarks import interrupts
 from benchmarks.compare import chosen, compare
 from benchmarks.contenders import ALL, Role
 from benchmarks.contenders.base import ROOT
+from benchmarks.more import more
 from benchmarks.options import Options
 from benchmarks.process import end_all
 from benchmarks.publish import publish
@@ -153,6 +154,9 @@ def run_publish(
         raise typer.BadParameter(f"there is no {tables}: run make bench first")
     for page in publish(tables.read_text()):
         console.print(f"written to {page}")
+
+
+app.registered_commands += more.registered_commands
 
 
 def main() -> None:

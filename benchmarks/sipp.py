@@ -6,6 +6,7 @@ import csv
 import re
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,6 +75,19 @@ def received_again(text: str) -> int:
     )
 
 
+def counted(text: str) -> dict[str, int]:
+    """From what ``-trace_counts`` has written: each column without its index, added up."""
+    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines(), delimiter=";"))
+    found: dict[str, int] = {}
+    if len(rows) > 1:
+        for name, value in zip(rows[0][2:], rows[-1][2:], strict=False):
+            index, _, rest = name.partition("_")
+            if index.isdigit():
+                found[rest] = found.get(rest, 0) + int(value)
+                found[name] = int(value)
+    return found
+
+
 def response_times(text: str) -> list[float]:
     """From what ``-trace_rtt`` has written: milliseconds, in whole ones."""
     lines = text[: text.rfind("\n") + 1].splitlines()[1:]
@@ -93,7 +107,7 @@ class Sipp:
     """A SIPp process, which ends by itself after ``calls`` of them.
 
     With ``server`` it calls there at ``rate`` a second and hangs up after ``hold`` seconds;
-    without, it is called.
+    without, it is called. ``changes``: what is put in the place of what in the scenario.
     """
 
     def __init__(
@@ -104,26 +118,28 @@ class Sipp:
         server: int | None = None,
         rate: float = 0.0,
         hold: float = 0.0,
-        scenario: str = "",
-        timeout: float = 0.0,
+        changes: Mapping[str, str] | None = None,
         flags: tuple[str, ...] = (),
     ) -> None:
         self.port = free_port()
         self.calls = calls
         self._folder = folder / f"sipp-{self.port}"
         self._folder.mkdir(parents=True)
-        scenario = scenario or ("uac" if server else "uas")
+        scenario = (SCENARIOS / ("uac.xml" if server else "uas.xml")).read_text()
+        for old, new in (changes or {}).items():
+            if old not in scenario:
+                raise ValueError(f"the scenario has no {old}")
+            scenario = scenario.replace(old, new, 1)
+        (self._folder / "scenario.xml").write_text(scenario)
         command: list[str | Path] = ["sipp"]
         if server is not None:
             command += [f"{HOST}:{server}", "-r", f"{rate:g}", "-d", str(round(hold * 1000))]
             command += ["-l", str(calls), "-trace_rtt", "-rtt_freq", str(min(50, calls))]
-        command += ["-sf", SCENARIOS / f"{scenario}.xml", "-m", str(calls), "-s", "bench"]
+        command += ["-sf", "scenario.xml", "-m", str(calls), "-s", "bench"]
         command += ["-i", HOST, "-p", str(self.port), "-t", "u1", "-nostdin"]
         command += ["-buff_size", str(_RECEIVE_BUFFER), "-cid_str", f"%u-%p-{self.port}@%s"]
         command += ["-trace_stat", "-stf", "stat.csv", "-fd", "1", "-trace_counts"]
         command += ["-trace_err", "-error_file", "errors.log"]
-        if timeout:
-            command += ["-timeout", str(round(timeout)), "-timeout_error"]
         self.process = Process([*command, *flags], self._folder / "screen.log", cwd=self._folder)
         try:
             wait_bound(self.process, self.port, socket.SOCK_DGRAM)
@@ -145,6 +161,10 @@ class Sipp:
     def received_again(self) -> int:
         """Messages that it received more than once."""
         return received_again(self._text("*_counts.csv"))
+
+    def messages(self) -> dict[str, int]:
+        """How often each message of the scenario came or went, as ``counted`` has them."""
+        return counted(self._text("*_counts.csv"))
 
     def setup(self) -> Spread | None:
         """INVITE to 200 (callers)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,20 +113,34 @@ def run_step(
     *,
     until_dirty: bool = False,
     watch: Watch = _silent,
+    changes: Mapping[str, str] | None = None,
 ) -> Step:
-    """Runs it; with ``until_dirty`` no longer than until it is seen not to be clean."""
+    """Runs it; with ``until_dirty`` no longer than until it is seen not to be clean. ``changes``
+    to SIPp's scenario are for those that answer."""
     running.check()
     if isinstance(running, Answering):
-        return _called(running, plan, folder, until_dirty, watch)
+        return _called(running, plan, folder, until_dirty, watch, changes)
     assert isinstance(running, Calling)
     return _calling(running, plan, folder, until_dirty, watch)
 
 
-def _called(running: Answering, plan: Plan, folder: Path, until_dirty: bool, watch: Watch) -> Step:
+def _called(
+    running: Answering,
+    plan: Plan,
+    folder: Path,
+    until_dirty: bool,
+    watch: Watch,
+    changes: Mapping[str, str] | None,
+) -> Step:
     meter = _Meter(running)
     began = time.monotonic()
     with Sipp(
-        folder, server=running.port, calls=plan.calls, rate=plan.rate, hold=plan.hold
+        folder,
+        server=running.port,
+        calls=plan.calls,
+        rate=plan.rate,
+        hold=plan.hold,
+        changes=changes,
     ) as sipp:
         stopped = False
         while not sipp.process.wait(_LOOK_EVERY):

@@ -133,6 +133,7 @@ def test_make_lists_its_targets() -> None:
         "test-compiled",
         "bench",
         "bench-smoke",
+        "soak",
         "image",
         "image-test",
         "clean",
@@ -140,7 +141,8 @@ def test_make_lists_its_targets() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "run", "test", "check", "proto", "peers", "bench", "image", "image-test"]
+    "target",
+    ["demo", "run", "test", "check", "proto", "peers", "bench", "soak", "image", "image-test"],
 )
 def test_every_target_sets_up_first(target: str, tmp_path: Path) -> None:
     """Where there is no .venv, the first command of each makes it."""

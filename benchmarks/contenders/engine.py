@@ -107,6 +107,18 @@ def spread_of(histogram: load_pb.LoadHistogram) -> Spread | None:
     )
 
 
+def answer_all(server: Server) -> None:
+    """Has a server answer every call inside its engine, with 180 and 200, from now on."""
+    answers = load_pb.AnswerScript(ringing=True, answer=call_pb.AnswerRequest(description=ANSWER))
+    with grpc.insecure_channel(server.grpc) as channel:
+        reports = load_grpc.LoadServiceStub(channel).Run(
+            load_pb.LoadServiceRunRequest(answers=answers, detached=True)
+        )
+        # The first report says that it answers.
+        next(iter(reports))
+        reports.cancel()
+
+
 class EngineUas(Contender):
     """Calls are answered by a policy of the engine."""
 
@@ -122,16 +134,8 @@ class EngineUas(Contender):
     @contextmanager
     def start(self, folder: Path) -> Iterator[PicosipAnswering]:
         """A server with an answering load that lasts as long as it does."""
-        with Server(folder) as server, grpc.insecure_channel(server.grpc) as channel:
-            answers = load_pb.AnswerScript(
-                ringing=True, answer=call_pb.AnswerRequest(description=ANSWER)
-            )
-            reports = load_grpc.LoadServiceStub(channel).Run(
-                load_pb.LoadServiceRunRequest(answers=answers, detached=True)
-            )
-            # The first report says that it answers.
-            next(iter(reports))
-            reports.cancel()
+        with Server(folder) as server:
+            answer_all(server)
             yield PicosipAnswering(server, None)
 
 

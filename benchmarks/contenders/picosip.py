@@ -148,15 +148,25 @@ class Picosip(Contender):
     @contextmanager
     def start(self, folder: Path) -> Iterator[PicosipAnswering | PicosipCalling]:
         """Starts the server, then the application."""
-        with Server(folder) as server:
-            module, *options = self.application
-            application = Application(python(module, server.grpc, *options), folder / "app.log")
-            with application.process:
-                application.ready()
-                if self.role is Role.UAS:
-                    yield PicosipAnswering(server, application)
-                else:
-                    yield PicosipCalling(server, application)
+        with (
+            Server(folder) as server,
+            application_of(server, *self.application, folder=folder) as application,
+        ):
+            if self.role is Role.UAS:
+                yield PicosipAnswering(server, application)
+            else:
+                yield PicosipCalling(server, application)
+
+
+@contextmanager
+def application_of(
+    server: Server, module: str, *options: str, folder: Path
+) -> Iterator[Application]:
+    """An application of ``apps/`` that drives a server, once it is ready."""
+    application = Application(python(module, server.grpc, *options), folder / "app.log")
+    with application.process:
+        application.ready()
+        yield application
 
 
 class UnaryUas(Picosip):

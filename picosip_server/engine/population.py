@@ -379,6 +379,17 @@ class Population:
             active_subscriptions=len(self.subscriptions),
             active_publications=len(self.publications),
             active_transactions=sum(map(is_transaction, list(self.routes))),
+            active_actors=len(
+                {
+                    id(user)
+                    for user in (
+                        *list(self.routes.values()),
+                        *list(self.calls.values()),
+                        *self._standing(),
+                    )
+                }
+            ),
+            waiting_timers=len(self.timers),
             calls_by_state=dict(by_state),
             counters=dict(self.counters),
         )

@@ -17,6 +17,9 @@ class EngineStats:
     active_subscriptions: int = 0
     active_publications: int = 0
     active_transactions: int = 0
+    active_actors: int = 0
+    """All that lives, what these do not count and last moments included."""
+    waiting_timers: int = 0
     calls_by_state: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     trunks: dict[str, bool] = field(default_factory=dict)
@@ -41,6 +44,8 @@ class EngineStats:
             active_subscriptions=sum(part.active_subscriptions for part in parts),
             active_publications=sum(part.active_publications for part in parts),
             active_transactions=sum(part.active_transactions for part in parts),
+            active_actors=sum(part.active_actors for part in parts),
+            waiting_timers=sum(part.waiting_timers for part in parts),
             calls_by_state=by_state,
             counters=counters,
             trunks=trunks,

@@ -68,7 +68,11 @@ class TimerQueue:
             heapq.heapify(self._heap)
             self._stale = 0
 
+    def __len__(self) -> int:
+        """How many wait for their moment."""
+        return len(self._heap) - self._stale
+
     @property
     def idle(self) -> bool:
         """Whether nobody waits for anything."""
-        return len(self._heap) == self._stale
+        return not len(self)

@@ -56,6 +56,8 @@ class AdminService(pb_grpc.AdminServiceServicer):
             active_registrations=stats.active_registrations,
             active_subscriptions=stats.active_subscriptions,
             active_transactions=stats.active_transactions,
+            active_actors=stats.active_actors,
+            waiting_timers=stats.waiting_timers,
             event_streams=len(self._backend.streams),
             counters=stats.counters,
             trunks=stats.trunks,

@@ -38,3 +38,21 @@ def test_calls_that_ended_are_forgotten_long_before_their_longest_timer() -> Non
     caller.invite("sip:piet@10.0.0.2", policy=Policy(max_duration=86_400.0))
     simulation.run(86_500.0)
     assert len(caller.of(events.CallEnded)) == 1
+
+
+def test_actors_and_timers_are_counted_until_their_last_moment() -> None:
+    simulation = Simulation()
+    caller, callee = simulation.host("10.0.0.1"), simulation.host("10.0.0.2")
+    callee.on_event = lambda event: (
+        callee.answer(event.resource) if isinstance(event, events.CallReceived) else None
+    )
+    caller.invite("sip:piet@10.0.0.2", policy=Policy(max_duration=86_400.0))
+    simulation.run(60.0)
+    assert caller.core.stats().active_actors == 1
+    assert caller.core.stats().waiting_timers == 1
+    (confirmed,) = caller.of(events.CallConfirmed)
+    caller.on_call(commands.Hangup, confirmed.resource)
+    simulation.run(60.0)
+    for host in (caller, callee):
+        assert host.core.stats().active_actors == 0
+        assert host.core.stats().waiting_timers == 0

@@ -28,7 +28,7 @@ from picosip.v1 import event_service_pb2 as picosip_dot_v1_dot_event__service__p
 from picosip.v1 import sip_pb2 as picosip_dot_v1_dot_sip__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epicosip/v1/admin_service.proto\x12\npicosip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1epicosip/v1/event_service.proto\x1a\x14picosip/v1/sip.proto\"\x16\n\x14GetServerInfoRequest\"\xa4\x02\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\tlisteners\x18\x04 \x03(\x0b\x32\x14.picosip.v1.Endpoint\x12\x0f\n\x07methods\x18\x05 \x03(\t\x12\x13\n\x0boption_tags\x18\x06 \x03(\t\x12)\n\roldest_cursor\x18\x07 \x01(\x0b\x32\x12.picosip.v1.Cursor\x12)\n\rlatest_cursor\x18\x08 \x01(\x0b\x32\x12.picosip.v1.Cursor\x12\x10\n\x08\x64raining\x18\t \x01(\x08\"\x11\n\x0fGetStatsRequest\"\xf0\x02\n\x10GetStatsResponse\x12\x14\n\x0c\x61\x63tive_calls\x18\x01 \x01(\x03\x12\x1c\n\x14\x61\x63tive_registrations\x18\x02 \x01(\x03\x12\x1c\n\x14\x61\x63tive_subscriptions\x18\x03 \x01(\x03\x12\x1b\n\x13\x61\x63tive_transactions\x18\x04 \x01(\x03\x12\x15\n\revent_streams\x18\x05 \x01(\x03\x12<\n\x08\x63ounters\x18\x06 \x03(\x0b\x32*.picosip.v1.GetStatsResponse.CountersEntry\x12\x38\n\x06trunks\x18\x14 \x03(\x0b\x32(.picosip.v1.GetStatsResponse.TrunksEntry\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0bTrunksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"8\n\x0c\x44rainRequest\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"V\n\rDrainResponse\x12,\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fremaining_calls\x18\x02 \x01(\x03\"G\n\x0cTraceRequest\x12\x11\n\tresources\x18\x01 \x03(\t\x12\x0f\n\x07methods\x18\x02 \x03(\t\x12\x13\n\x0binclude_raw\x18\x03 \x01(\x08\"J\n\rTraceResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.picosip.v1.TraceRecord\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x03\"\x94\x02\n\x0bTraceRecord\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\tdirection\x18\x02 \x01(\x0e\x32!.picosip.v1.TraceRecord.Direction\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\'\n\x07message\x18\x04 \x01(\x0b\x32\x16.picosip.v1.SipMessage\x12\x16\n\x0eretransmission\x18\x05 \x01(\x08\"R\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IRECTION_SENT\x10\x01\x12\x16\n\x12\x44IRECTION_RECEIVED\x10\x02\x32\xa9\x02\n\x0c\x41\x64minService\x12T\n\rGetServerInfo\x12 .picosip.v1.GetServerInfoRequest\x1a!.picosip.v1.GetServerInfoResponse\x12\x45\n\x08GetStats\x12\x1b.picosip.v1.GetStatsRequest\x1a\x1c.picosip.v1.GetStatsResponse\x12<\n\x05\x44rain\x12\x18.picosip.v1.DrainRequest\x1a\x19.picosip.v1.DrainResponse\x12>\n\x05Trace\x12\x18.picosip.v1.TraceRequest\x1a\x19.picosip.v1.TraceResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epicosip/v1/admin_service.proto\x12\npicosip.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1epicosip/v1/event_service.proto\x1a\x14picosip/v1/sip.proto\"\x16\n\x14GetServerInfoRequest\"\xa4\x02\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\tlisteners\x18\x04 \x03(\x0b\x32\x14.picosip.v1.Endpoint\x12\x0f\n\x07methods\x18\x05 \x03(\t\x12\x13\n\x0boption_tags\x18\x06 \x03(\t\x12)\n\roldest_cursor\x18\x07 \x01(\x0b\x32\x12.picosip.v1.Cursor\x12)\n\rlatest_cursor\x18\x08 \x01(\x0b\x32\x12.picosip.v1.Cursor\x12\x10\n\x08\x64raining\x18\t \x01(\x08\"\x11\n\x0fGetStatsRequest\"\x9f\x03\n\x10GetStatsResponse\x12\x14\n\x0c\x61\x63tive_calls\x18\x01 \x01(\x03\x12\x1c\n\x14\x61\x63tive_registrations\x18\x02 \x01(\x03\x12\x1c\n\x14\x61\x63tive_subscriptions\x18\x03 \x01(\x03\x12\x1b\n\x13\x61\x63tive_transactions\x18\x04 \x01(\x03\x12\x15\n\revent_streams\x18\x05 \x01(\x03\x12<\n\x08\x63ounters\x18\x06 \x03(\x0b\x32*.picosip.v1.GetStatsResponse.CountersEntry\x12\x15\n\ractive_actors\x18\x07 \x01(\x03\x12\x16\n\x0ewaiting_timers\x18\x08 \x01(\x03\x12\x38\n\x06trunks\x18\x14 \x03(\x0b\x32(.picosip.v1.GetStatsResponse.TrunksEntry\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a-\n\x0bTrunksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"8\n\x0c\x44rainRequest\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"V\n\rDrainResponse\x12,\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fremaining_calls\x18\x02 \x01(\x03\"G\n\x0cTraceRequest\x12\x11\n\tresources\x18\x01 \x03(\t\x12\x0f\n\x07methods\x18\x02 \x03(\t\x12\x13\n\x0binclude_raw\x18\x03 \x01(\x08\"J\n\rTraceResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.picosip.v1.TraceRecord\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x03\"\x94\x02\n\x0bTraceRecord\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\tdirection\x18\x02 \x01(\x0e\x32!.picosip.v1.TraceRecord.Direction\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\'\n\x07message\x18\x04 \x01(\x0b\x32\x16.picosip.v1.SipMessage\x12\x16\n\x0eretransmission\x18\x05 \x01(\x08\"R\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IRECTION_SENT\x10\x01\x12\x16\n\x12\x44IRECTION_RECEIVED\x10\x02\x32\xa9\x02\n\x0c\x41\x64minService\x12T\n\rGetServerInfo\x12 .picosip.v1.GetServerInfoRequest\x1a!.picosip.v1.GetServerInfoResponse\x12\x45\n\x08GetStats\x12\x1b.picosip.v1.GetStatsRequest\x1a\x1c.picosip.v1.GetStatsResponse\x12<\n\x05\x44rain\x12\x18.picosip.v1.DrainRequest\x1a\x19.picosip.v1.DrainResponse\x12>\n\x05Trace\x12\x18.picosip.v1.TraceRequest\x1a\x19.picosip.v1.TraceResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,23 +46,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATSREQUEST']._serialized_start=484
   _globals['_GETSTATSREQUEST']._serialized_end=501
   _globals['_GETSTATSRESPONSE']._serialized_start=504
-  _globals['_GETSTATSRESPONSE']._serialized_end=872
-  _globals['_GETSTATSRESPONSE_COUNTERSENTRY']._serialized_start=778
-  _globals['_GETSTATSRESPONSE_COUNTERSENTRY']._serialized_end=825
-  _globals['_GETSTATSRESPONSE_TRUNKSENTRY']._serialized_start=827
-  _globals['_GETSTATSRESPONSE_TRUNKSENTRY']._serialized_end=872
-  _globals['_DRAINREQUEST']._serialized_start=874
-  _globals['_DRAINREQUEST']._serialized_end=930
-  _globals['_DRAINRESPONSE']._serialized_start=932
-  _globals['_DRAINRESPONSE']._serialized_end=1018
-  _globals['_TRACEREQUEST']._serialized_start=1020
-  _globals['_TRACEREQUEST']._serialized_end=1091
-  _globals['_TRACERESPONSE']._serialized_start=1093
-  _globals['_TRACERESPONSE']._serialized_end=1167
-  _globals['_TRACERECORD']._serialized_start=1170
-  _globals['_TRACERECORD']._serialized_end=1446
-  _globals['_TRACERECORD_DIRECTION']._serialized_start=1364
-  _globals['_TRACERECORD_DIRECTION']._serialized_end=1446
-  _globals['_ADMINSERVICE']._serialized_start=1449
-  _globals['_ADMINSERVICE']._serialized_end=1746
+  _globals['_GETSTATSRESPONSE']._serialized_end=919
+  _globals['_GETSTATSRESPONSE_COUNTERSENTRY']._serialized_start=825
+  _globals['_GETSTATSRESPONSE_COUNTERSENTRY']._serialized_end=872
+  _globals['_GETSTATSRESPONSE_TRUNKSENTRY']._serialized_start=874
+  _globals['_GETSTATSRESPONSE_TRUNKSENTRY']._serialized_end=919
+  _globals['_DRAINREQUEST']._serialized_start=921
+  _globals['_DRAINREQUEST']._serialized_end=977
+  _globals['_DRAINRESPONSE']._serialized_start=979
+  _globals['_DRAINRESPONSE']._serialized_end=1065
+  _globals['_TRACEREQUEST']._serialized_start=1067
+  _globals['_TRACEREQUEST']._serialized_end=1138
+  _globals['_TRACERESPONSE']._serialized_start=1140
+  _globals['_TRACERESPONSE']._serialized_end=1214
+  _globals['_TRACERECORD']._serialized_start=1217
+  _globals['_TRACERECORD']._serialized_end=1493
+  _globals['_TRACERECORD_DIRECTION']._serialized_start=1411
+  _globals['_TRACERECORD_DIRECTION']._serialized_end=1493
+  _globals['_ADMINSERVICE']._serialized_start=1496
+  _globals['_ADMINSERVICE']._serialized_end=1793
 # @@protoc_insertion_point(module_scope)

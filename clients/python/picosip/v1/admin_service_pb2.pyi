@@ -154,12 +154,20 @@ class GetStatsResponse(_message.Message):
     ACTIVE_TRANSACTIONS_FIELD_NUMBER: _builtins.int
     EVENT_STREAMS_FIELD_NUMBER: _builtins.int
     COUNTERS_FIELD_NUMBER: _builtins.int
+    ACTIVE_ACTORS_FIELD_NUMBER: _builtins.int
+    WAITING_TIMERS_FIELD_NUMBER: _builtins.int
     TRUNKS_FIELD_NUMBER: _builtins.int
     active_calls: _builtins.int
     active_registrations: _builtins.int
     active_subscriptions: _builtins.int
     active_transactions: _builtins.int
     event_streams: _builtins.int
+    active_actors: _builtins.int
+    """All that lives in the engine: calls, registrations, single requests, their last moments
+    included. A server at rest has as many as it had at its start.
+    """
+    waiting_timers: _builtins.int
+    """Those of them that wait for a moment to come."""
     @_builtins.property
     def counters(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     @_builtins.property
@@ -175,11 +183,13 @@ class GetStatsResponse(_message.Message):
         active_transactions: _builtins.int = ...,
         event_streams: _builtins.int = ...,
         counters: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        active_actors: _builtins.int = ...,
+        waiting_timers: _builtins.int = ...,
         trunks: _abc.Mapping[_builtins.str, _builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_calls", b"active_calls", "active_registrations", b"active_registrations", "active_subscriptions", b"active_subscriptions", "active_transactions", b"active_transactions", "counters", b"counters", "event_streams", b"event_streams", "trunks", b"trunks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_actors", b"active_actors", "active_calls", b"active_calls", "active_registrations", b"active_registrations", "active_subscriptions", b"active_subscriptions", "active_transactions", b"active_transactions", "counters", b"counters", "event_streams", b"event_streams", "trunks", b"trunks", "waiting_timers", b"waiting_timers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,165 @@
+"""Very many calls that stand: memory for each, what others cost meanwhile, and how all end.
+
+One picoSIP calls another, both inside their engines.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from benchmarks.contenders.base import Job
+from benchmarks.contenders.engine import answer_all, request_of
+from benchmarks.contenders.picosip import Server
+from benchmarks.ports import HOST
+from picosip.v1 import load_service_pb2 as load_pb, load_service_pb2_grpc as load_grpc
+
+_FOREVER = 36_000.0
+_SETTLE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """At so many held calls: octets for each, and ms of CPU for another call, of both servers."""
+
+    held: int
+    caller_octets: float
+    callee_octets: float
+    caller_cpu: float
+    callee_cpu: float
+
+
+class Held:
+    """Two servers with calls between them."""
+
+    def __init__(self, caller: Server, callee: Server, channel: grpc.Channel, rate: float) -> None:
+        self._caller = caller
+        self._callee = callee
+        self._loads = load_grpc.LoadServiceStub(channel)
+        self._rate = rate
+        self._names: list[str] = []
+        self.base = self.rss()
+
+    def rss(self) -> tuple[int, int]:
+        """Resident octets of both."""
+        return self._caller.process.rss(), self._callee.process.rss()
+
+    def _job(self, calls: int, hold: float) -> load_pb.LoadServiceRunRequest:
+        uri = f"sip:held@{HOST}:{self._callee.port}"
+        request = request_of(Job(uri=uri, calls=calls, rate=self._rate, hold=hold))
+        request.request_id = str(uuid.uuid4())
+        return request
+
+    def pass_by(self, calls: int) -> tuple[float, float]:
+        """Calls that end at once: CPU milliseconds for each, of both. RuntimeError if one fails."""
+        before = self._caller.process.cpu(), self._callee.process.cpu()
+        report = load_pb.LoadReport()
+        for response in self._loads.Run(self._job(calls, 0.0)):
+            report = response.report
+        if report.succeeded != calls:
+            raise RuntimeError(f"{calls - report.succeeded} calls failed: {report.failures}")
+        return (
+            (self._caller.process.cpu() - before[0]) * 1000 / calls,
+            (self._callee.process.cpu() - before[1]) * 1000 / calls,
+        )
+
+    def hold(self, calls: int) -> None:
+        """So many more that stand. RuntimeError if one does not."""
+        request = self._job(calls, _FOREVER)
+        request.detached = True
+        for response in self._loads.Run(request):
+            report = response.report
+            if report.failed:
+                raise RuntimeError(f"{report.failed} calls failed: {report.failures}")
+            if report.setup.count == calls:
+                self._names.append(report.name)
+                return
+
+    def measure(self, held: int, passing: int) -> Growth:
+        """With so many held, once all is quiet."""
+        time.sleep(_SETTLE)
+        caller, callee = self.rss()
+        cpu = self.pass_by(passing)
+        return Growth(
+            held=held,
+            caller_octets=(caller - self.base[0]) / held,
+            callee_octets=(callee - self.base[1]) / held,
+            caller_cpu=cpu[0],
+            callee_cpu=cpu[1],
+        )
+
+    def hang_up(self, patience: float) -> list[load_pb.LoadReport]:
+        """Ends all, and waits until nothing of them is left; TimeoutError if something stays."""
+        reports = [
+            self._loads.Stop(load_pb.LoadServiceStopRequest(name=name, hang_up=True)).report
+            for name in self._names
+        ]
+        deadline = time.monotonic() + patience
+        while self._caller.stats().active_actors or self._callee.stats().active_actors:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"calls are left after {patience} s")
+            time.sleep(0.5)
+        time.sleep(_SETTLE)
+        return reports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """All that was seen; resident octets of caller and callee."""
+
+    calls: int
+    growth: list[Growth]
+    ended: int
+    """Calls that were hung up in order."""
+    base: tuple[int, int]
+    peak: tuple[int, int]
+    after: tuple[int, int]
+
+    @property
+    def lost(self) -> int:
+        """Calls that ended in another way."""
+        return self.calls - self.ended
+
+
+def measure_held(
+    calls: int,
+    few: int,
+    rate: float,
+    folder: Path,
+    *,
+    passing_seconds: float = 5.0,
+    flags: Sequence[str] = (),
+) -> Outcome:
+    """Holds ``few`` calls, then ``calls``, and ends them. Others pass
+    by for ``passing_seconds`` each time. ``flags``: more for both servers."""
+    passing = max(1, round(rate * passing_seconds))
+    with (
+        Server(folder / "caller", *flags) as caller,
+        Server(folder / "callee", *flags) as callee,
+        grpc.insecure_channel(caller.grpc) as channel,
+    ):
+        answer_all(callee)
+        Held(caller, callee, channel, rate).pass_by(passing)
+        time.sleep(_SETTLE)
+        held = Held(caller, callee, channel, rate)
+        held.hold(few)
+        growth = [held.measure(few, passing)]
+        if calls > few:
+            held.hold(calls - few)
+            growth.append(held.measure(calls, passing))
+        peak = held.rss()
+        reports = held.hang_up(patience=120.0 + calls / rate)
+        after = held.rss()
+    return Outcome(
+        calls=calls,
+        growth=growth,
+        ended=sum(report.succeeded for report in reports),
+        base=held.base,
+        peak=peak,
+        after=after,
+    )

@@ -1,0 +1,164 @@
+"""The commands beside the main one: each measures one thing of picoSIP alone."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks import machine
+from benchmarks.compare import chosen
+from benchmarks.contenders import Role
+from benchmarks.held import measure_held
+from benchmarks.latency import event_latency
+from benchmarks.overload import overload
+from benchmarks.plots import write_lines
+from benchmarks.soak import SoakPlan, soak
+
+console = Console()
+more = typer.Typer()
+
+Output = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the report goes.")]
+DEFAULT = Path(__file__).with_name("results")
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for the files of a measurement."""
+    with tempfile.TemporaryDirectory(prefix="picosip-bench-") as folder:
+        yield Path(folder)
+
+
+def write(folder: Path, name: str, report: dict[str, Any]) -> None:
+    """A report with the machine's description."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    whole = {"machine": machine.describe(), **report}
+    path.write_text(json.dumps(whole, indent=2, default=_plain) + "\n")
+    console.print(f"written to {path}")
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(type(value).__name__)
+
+
+@more.command("memory")
+def run_memory(
+    calls: Annotated[int, typer.Option(min=10, help="How many are held at last.")] = 100_000,
+    few: Annotated[int, typer.Option(min=5, help="How many at first.")] = 1_000,
+    rate: Annotated[float, typer.Option(min=1, help="Calls a second.")] = 400.0,
+    output: Output = DEFAULT,
+) -> None:
+    """**Memory** of held calls, and **growth**: one picoSIP calls another, inside their engines.
+
+    Holds a few calls, then many; with either up it measures resident memory and what another
+    call costs. Then all are hung up: status 1 if one was lost.
+    """
+    with scratch() as folder:
+        found = measure_held(calls, min(few, calls), rate, folder)
+    for one in found.growth:
+        console.print(
+            f"{one.held:>7} held: caller {one.caller_octets / 1000:.1f} kB, callee "
+            f"{one.callee_octets / 1000:.1f} kB each; another call costs {one.caller_cpu:.2f} and "
+            f"{one.callee_cpu:.2f} ms of CPU"
+        )
+    console.print(f"ended in order {found.ended}, lost {found.lost}")
+    for name, (caller, callee) in {
+        "base": found.base,
+        "peak": found.peak,
+        "after": found.after,
+    }.items():
+        console.print(f"{name:>7}: {caller / 2**20:.0f} and {callee / 2**20:.0f} MiB")
+    write(output, "memory", asdict(found))
+    if found.lost:
+        raise typer.Exit(1)
+
+
+@more.command("latency")
+def run_latency(
+    rate: Annotated[float, typer.Option(min=1, help="Calls a second.")] = 1_000.0,
+    seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 10.0,
+    output: Output = DEFAULT,
+) -> None:
+    """**Event latency**: from an INVITE's leaving SIPp to CallReceived at an application on a
+    Control stream."""
+    with scratch() as folder:
+        step, spread = event_latency(rate, seconds, folder)
+    verdict = "clean" if step.clean else "not clean"
+    if spread is not None:
+        console.print(
+            f"{rate:g} calls/s, {verdict}: p50 {spread.p50:.1f} ms, p90 {spread.p90:.1f} ms, "
+            f"p99 {spread.p99:.1f} ms, max {spread.max:.1f} ms"
+        )
+    write(output, "latency", {"rate": rate, "clean": step.clean, "latency": spread})
+
+
+@more.command("overload")
+def run_overload(
+    highest: Annotated[
+        float, typer.Argument(help="Its highest clean rate, as the main run found it.")
+    ],
+    name: Annotated[str, typer.Option(help="The contender.")] = "picosip-control-uas",
+    seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 60.0,
+    hold: Annotated[float, typer.Option(min=0, help="How long each call lasts, s.")] = 1.0,
+    output: Output = DEFAULT,
+) -> None:
+    """**Overload**: twice the highest clean rate for a minute. How many calls are served, how many
+    refused with 503, and whether one in progress is lost."""
+    contenders = [one for one in chosen([name]) if one.role is Role.UAS and one.name == name]
+    if not contenders:
+        raise typer.BadParameter(f"no contender that answers is called {name}")
+    with scratch() as folder:
+        found = overload(contenders[0], 2 * highest, seconds, hold, folder)
+    console.print(
+        f"offered {found.offered:g}/s: {found.goodput:.0f}/s served "
+        f"({100 * found.goodput / highest:.0f} % of the highest clean rate), {found.refused} of "
+        f"{found.calls} refused, {found.unanswered} not answered, {found.lost} lost in progress, "
+        f"{found.resent} messages sent again by SIPp"
+    )
+    write(output, "overload", {"highest": highest, "goodput": found.goodput, "overload": found})
+
+
+@more.command("soak")
+def run_soak(
+    seconds: Annotated[float, typer.Option(min=5, help="For how long.")] = 600.0,
+    rate: Annotated[float, typer.Option(min=1, help="Calls a second.")] = 500.0,
+    loss: Annotated[float, typer.Option(min=0, max=50, help="Messages lost, per cent.")] = 1.0,
+    restart_every: Annotated[
+        float, typer.Option(min=2, help="How long each application lives, s.")
+    ] = 60.0,
+    malformed: Annotated[float, typer.Option(min=0.1, help="Malformed messages a second.")] = 20.0,
+    output: Output = DEFAULT,
+) -> None:
+    """A **long run**: steady calls, with packets lost, the application started anew and malformed
+    traffic mixed in. Status 1 if memory keeps growing, or if a call, transaction, actor, timer,
+    stream, file or thread is left at the end."""
+    plan = SoakPlan(
+        seconds=seconds, rate=rate, loss=loss, restart_every=restart_every, malformed=malformed
+    )
+    with scratch() as folder, Progress(console=console, transient=True) as progress:
+        task = progress.add_task("soak", total=seconds)
+        seen = soak(plan, folder, lambda passed: progress.update(task, completed=passed))
+    console.print(
+        f"{seen.succeeded} of {seen.calls} calls succeeded, {seen.restarts} restarts, "
+        f"{seen.malformed} malformed messages; memory {seen.growth * 60 / 1024:+.0f} KiB a minute "
+        f"in the second half; left: {seen.after}"
+    )
+    write(output, "soak", seen.as_dict())
+    points = [(seconds, octets / 2**20) for seconds, octets in seen.rss]
+    if len(points) > 1:
+        write_lines(output / "soak.svg", "resident memory", "MiB", {"server": points})
+    for fault in seen.faults():
+        console.print(f"[red]{fault}[/]")
+    if seen.faults():
+        raise typer.Exit(1)

@@ -1,0 +1,49 @@
+"""The measurements of picoSIP alone, each in small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.contenders import ALL
+from benchmarks.held import measure_held
+from benchmarks.latency import event_latency
+from benchmarks.overload import overload
+from benchmarks.sipp import counted
+
+
+def test_messages_are_counted_by_place_and_by_name() -> None:
+    text = (
+        "CurrentTime;ElapsedTime;0_INVITE_Sent;4_200_Recv;4_200_Retrans;9_200_Recv;\n"
+        "now;00:00:01;10;9;1;7;\n"
+    )
+    found = counted(text)
+    assert found["200_Recv"] == 16
+    assert (found["4_200_Recv"], found["9_200_Recv"]) == (9, 7)
+    assert counted("") == {}
+
+
+def test_calls_are_held_and_end_in_order(tmp_path: Path) -> None:
+    found = measure_held(20, 5, 50, tmp_path, passing_seconds=0.5, flags=["--sip-t1=0.1"])
+    assert [one.held for one in found.growth] == [5, 20]
+    assert (found.ended, found.lost) == (20, 0)
+
+
+@pytest.mark.peer("sipp")
+def test_the_age_of_each_invite_is_known_at_the_application(tmp_path: Path) -> None:
+    step, spread = event_latency(50, 1, tmp_path)
+    assert step.succeeded == 50
+    assert spread is not None
+    assert spread.count == 50
+    assert 0 < spread.p50 <= spread.max
+
+
+@pytest.mark.peer("sipp")
+def test_what_is_offered_is_served_refused_or_unanswered(tmp_path: Path) -> None:
+    (contender,) = (one for one in ALL if one.name == "picosip-engine-uas")
+    found = overload(contender, 50, 1, 0.1, tmp_path)
+    assert found.calls == 50
+    assert found.served + found.refused + found.unanswered + found.lost == 50
+    assert found.served == 50
+    assert found.lost == 0
