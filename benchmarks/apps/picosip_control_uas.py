@@ -1,6 +1,6 @@
 """Answers every call: 180, then 200. Over a Control stream.
 
-python -m benchmarks.apps.picosip_control_uas TARGET
+python -m benchmarks.apps.picosip_control_uas TARGET [--longest SECONDS]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import sys
 
 import uvloop
+from google.protobuf.duration_pb2 import Duration
 
 import picosip
 from benchmarks.apps.pace import say
@@ -24,8 +25,11 @@ def told(outcome: object) -> None:
         print(outcome, file=sys.stderr)
 
 
-async def main(target: str) -> None:
-    """Runs until it is ended."""
+async def main(target: str, longest: int) -> None:
+    """Runs until it is ended. Calls end after ``longest`` seconds, where that is not 0."""
+    policy = None
+    if longest:
+        policy = call_pb.CallPolicy(max_duration=Duration(seconds=longest))
     async with (
         picosip.aio.Control(target) as client,
         client.events(resources=["calls/"]) as events,
@@ -36,7 +40,10 @@ async def main(target: str) -> None:
                 name = event.resource
                 client.post(call_pb.ProgressRequest(name=name, status=RINGING), told)
                 client.post(
-                    call_pb.AnswerRequest(name=name, description=ANSWER, no_wait=True), told
+                    call_pb.AnswerRequest(
+                        name=name, description=ANSWER, no_wait=True, policy=policy
+                    ),
+                    told,
                 )
 
         say({"ready": True})
@@ -46,4 +53,6 @@ async def main(target: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target")
-    uvloop.run(main(parser.parse_args().target))
+    parser.add_argument("--longest", type=int, default=0)
+    options = parser.parse_args()
+    uvloop.run(main(options.target, options.longest))
