@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders.base import Application
 from benchmarks.contenders.picosip import Server, application_of
 from benchmarks.figures import slope
 from benchmarks.malformed import Malformed
@@ -20,7 +21,7 @@ _REST = 100.0
 """Seconds within which all is to be over: transactions last 64 times T1 (RFC 3261 section 17)."""
 # A small log is full within the first half of any run worth its name; callers wait while the
 # application starts anew.
-_FLAGS = ("--event-log-size=10000", "--attach-wait=10")
+_FLAGS = ("--event-log-size=10000", "--attach-wait=10", "--answer-timeout=10")
 # SIPp gives a call up whose BYE was lost too often: no fault of the server's, which ends it then.
 _APPLICATION = ("picosip_control_uas", "--longest", "30")
 _SLACK = 4 * 2**20
@@ -56,7 +57,8 @@ class Soaked:
     """Seconds, octets."""
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
-    """What lived before and after: calls, transactions, actors, timers, files, threads."""
+    """What lived before and after: calls, transactions, actors, timers, files, threads; and
+    internal errors so far."""
 
     @property
     def growth(self) -> float:
@@ -95,6 +97,7 @@ def living(server: Server) -> dict[str, int]:
         "event streams": stats.event_streams,
         "files": server.process.files(),
         "threads": server.process.threads(),
+        "internal errors": stats.counters["internal_errors"],
     }
 
 
@@ -142,16 +145,21 @@ def _run(
 ) -> None:
     began = time.monotonic()
     until = began
+    application: Application | None = None
     # The last calls may take as long as their retransmissions.
     deadline = began + seen.plan.seconds + seen.plan.hold + 40.0
     while not sipp.process.wait(_LOOK_EVERY):
         now = time.monotonic()
         server.process.check()
         if now >= until:
-            if until > began:
+            if application is not None:
+                # It says no farewell: the calls that it was just told of are nobody's.
+                application.process.kill()
                 seen.restarts += 1
             applications.close()
-            applications.enter_context(application_of(server, *_APPLICATION, folder=folder))
+            application = applications.enter_context(
+                application_of(server, *_APPLICATION, folder=folder)
+            )
             until = now + seen.plan.restart_every
         seen.rss.append((round(now - began, 1), float(server.process.rss())))
         watch(now - began)
