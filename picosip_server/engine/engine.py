@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Barrier, Lock
 
 from picosip_server.engine.accounts import Accounts
@@ -20,6 +22,7 @@ from picosip_server.engine.identity import call_id_like, new_call_id, worker_for
 from picosip_server.engine.load.figures import LoadFigures, total
 from picosip_server.engine.load.script import Load
 from picosip_server.engine.orders import Creation
+from picosip_server.engine.runner import Runner, SharedLoop, Turns
 from picosip_server.engine.snapshot import Snapshot
 from picosip_server.engine.stats import EngineStats
 from picosip_server.engine.transport.sockets import MOST_WAITING, Sockets
@@ -43,8 +46,11 @@ def default_workers() -> int:
 class Engine:
     """A pool of workers, each with its own actors; all of one Call-ID meet on one of them.
 
-    ``sink`` is called from the workers' threads, with what happened in one round, in order.
+    ``sink`` is called from the workers' threads, with what happened in one turn, in order.
     It must not block, nor stop the engine.
+
+    With ``loop``, on whose thread the engine is then started, the one worker that is the default
+    under the GIL takes its turns there, instead of in a thread of its own.
     """
 
     def __init__(
@@ -53,7 +59,9 @@ class Engine:
         sink: Callable[[list[Output]], None],
         *,
         limits: StreamLimits = DEFAULT_LIMITS,
+        loop: AbstractEventLoop | None = None,
     ) -> None:
+        self._loop = loop
         self._config = config
         self._sink = sink
         self._limits = limits
@@ -89,8 +97,9 @@ class Engine:
         complaints = Complaints()
         workers = self._workers
         count = self._config.workers or default_workers()
+        runner = self._runner(count)
         for index in range(count):
-            worker = Worker(index, self._sink)
+            worker = Worker(index, self._sink, runner)
             workers.append(worker)
             worker.core = Core(
                 self._config,
@@ -111,6 +120,11 @@ class Engine:
             call_id = new_call_id()
             worker = workers[worker_for(call_id, len(workers))]
             worker.post(_watch(worker, uri, call_id))
+
+    def _runner(self, count: int) -> Callable[[Turns], Runner] | None:
+        if self._loop is None or self._config.workers or count > 1 or not SharedLoop.possible():
+            return None
+        return partial(SharedLoop, loop=self._loop)
 
     def submit(self, command: Command) -> None:
         """Hands a command over; answered by one ``Completed`` or ``Failed`` with its token."""

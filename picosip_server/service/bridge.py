@@ -65,6 +65,7 @@ class Bridge:
         revision: Callable[[], int],
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._on_event = on_event
         self._on_traced = on_traced
         self._on_batch = on_batch
@@ -209,7 +210,10 @@ class Bridge:
             if self._scheduled:
                 return
             self._scheduled = True
-        self._loop.call_soon_threadsafe(self._deliver)
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._deliver)
+        else:
+            self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
         with self._lock:

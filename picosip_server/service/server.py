@@ -85,6 +85,10 @@ SERVICES = (
 EngineFactory = Callable[[EngineConfig, Sink], EnginePort]
 
 
+def _own_engine(config: EngineConfig, sink: Sink) -> Engine:
+    return Engine(config, sink, loop=asyncio.get_running_loop())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
     """Where a server really listens, as the ready file has it."""
@@ -97,7 +101,7 @@ class Addresses:
 class Server:
     """One server; started, drained and stopped once, on the running event loop."""
 
-    def __init__(self, settings: Settings, make_engine: EngineFactory = Engine) -> None:
+    def __init__(self, settings: Settings, make_engine: EngineFactory = _own_engine) -> None:
         self._settings = settings
         clock = Clock()
         self._metrics = Metrics()

@@ -57,7 +57,7 @@ def test_a_crash_leaves_its_stacks(tmp_path: Path) -> None:
     server.running.remove(server)
     written = server.process.log.read_text()
     assert "Fatal Python error: Segmentation fault" in written
-    assert "picosip_server/engine/worker.py" in written
+    assert "picosip_server/service/server.py" in written
 
 
 def test_an_address_that_is_taken_ends_it_with_a_reason(tmp_path: Path) -> None:
