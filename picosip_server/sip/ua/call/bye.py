@@ -11,7 +11,7 @@ from picosip_server.sip.ua.failures import refused
 from picosip_server.sip.ua.outputs import Failure
 
 if TYPE_CHECKING:
-    from picosip_server.sip.ua.call.base import Call
+    from picosip_server.sip.ua.call.ending import EndingUser
 
 
 class Bye(RequestInside):
@@ -24,7 +24,7 @@ class Bye(RequestInside):
 
     def __init__(
         self,
-        call: Call,
+        call: EndingUser,
         leg: Leg,
         headers: tuple[tuple[str, str], ...],
         done: Callable[[Failure | None, float], None],

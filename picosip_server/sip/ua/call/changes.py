@@ -153,7 +153,7 @@ class Changes:
 
     def _may_offer(self, leg: Leg) -> bool:
         turn = leg.offer_answer
-        if turn.open is not None or self._call.proposals.open:
+        if turn.open is not None or self._call.parts.proposals.open:
             return False
         # RFC 3311 section 5.1: in an early dialog not before the first answer is out for sure.
         return self._call.state is CallState.CONFIRMED or (
@@ -303,7 +303,7 @@ class Changes:
         self.current = None
         self._call.disarm(self.CHANGE, self.ANSWER)
         if failure is not None:
-            self._call.requests_in.roll_back()
+            self._call.parts.requests_in.roll_back()
         token, change.token = change.token, None
         if token is None:
             return
@@ -322,7 +322,7 @@ class Changes:
         elif alarm == self.CHANGE:
             assert change is not None
             leg = change.leg
-            if leg.offer_answer.open is not None or self._call.proposals.open:
+            if leg.offer_answer.open is not None or self._call.parts.proposals.open:
                 # The far end's own change came in the meantime: it goes first.
                 self._call.alarm(self.CHANGE, now + self._glare_delay() + 0.1)
             else:

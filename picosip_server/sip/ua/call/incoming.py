@@ -224,8 +224,7 @@ class IncomingCall(RingingCall):
 
     def on_ack(self, serving: Serving, ack: Request, now: float) -> None:
         """An ACK with the INVITE's own branch, as RFC 2543 peers send it."""
-        if self._proposals is None or not self._proposals.on_ack(self._leg, ack, now):
-            self.on_dialog_ack(self._leg, ack, now)
+        self.acknowledged(self._leg, ack, now)
 
     def on_dialog_ack(self, leg: Leg, ack: Request, now: float) -> None:
         """The ACK to our 2xx (13.3.1.4)."""
@@ -267,7 +266,7 @@ class IncomingCall(RingingCall):
 
     def on_cancelled(self, serving: Serving, cancel: Request, now: float) -> None:
         """The caller cancelled: 487, unless a final response is out (9.2)."""
-        if self._proposals is not None and self._proposals.on_cancelled(serving, now):
+        if self._parts is not None and self._parts.on_cancelled(serving, now):
             return
         if serving is self._invite and self.state in UNANSWERED:
             self._withdrawn(tuple(cancel.headers.get_all("Reason")), now, cancel)
@@ -297,6 +296,7 @@ class IncomingCall(RingingCall):
 
     def on_end(self, termination: Termination, now: float) -> None:
         """Tells an Answer that will not see its ACK."""
+        super().on_end(termination, now)
         if self._sender is not None:
             self._sender.stop()
         if self._queued_answer is not None:

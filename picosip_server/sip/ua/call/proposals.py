@@ -117,7 +117,7 @@ class Proposals:
         """The far end cancels its re-INVITE (9.2). False: it is none."""
         if serving.request.method != "INVITE" or serving is not self._pending:
             return False
-        self._call.pendings.close(serving, 487, now)
+        self._call.parts.pendings.close(serving, 487, now)
         return True
 
     # What is in the way.
@@ -129,13 +129,13 @@ class Proposals:
             # 14.2 and RFC 3311 section 5.2: one at a time.
             self._try_later(serving, now)
             return True
-        if leg.offer_answer.open is not None or (invite and call.changes.invites):
+        if leg.offer_answer.open is not None or (invite and call.parts.changes.invites):
             self._crossed(leg, serving, now)
             return True
         return False
 
     def _crossed(self, leg: Leg, serving: Serving, now: float) -> None:
-        ours = leg.offer_answer.open is Side.LOCAL or self._call.changes.invites
+        ours = leg.offer_answer.open is Side.LOCAL or self._call.parts.changes.invites
         if ours:
             self._call.respond(serving, now, 491)
         else:
@@ -216,7 +216,7 @@ class Proposals:
             elif offer is not None:
                 leg.offer_answer.withdraw()
 
-        call.pendings.hand_over(
+        call.parts.pendings.hand_over(
             serving,
             now,
             default=(488, ""),

@@ -57,7 +57,7 @@ class Referrals:
             if response.status < 300 and not without_subscription(response):
                 self._subscribe(leg, request, name, now)
 
-        name = call.pendings.hand_over(
+        name = call.parts.pendings.hand_over(
             serving,
             now,
             default=(603, ""),

@@ -14,7 +14,7 @@ from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.snapshots import CallState, Cause
 
 if TYPE_CHECKING:
-    from picosip_server.sip.ua.call.base import Call
+    from picosip_server.sip.ua.call.ending import EndingUser
 
 Outcome = Response | Failure
 """The final response, of whatever class, or why there is none."""
@@ -32,7 +32,7 @@ class RequestInside:
 
     def __init__(
         self,
-        call: Call,
+        call: EndingUser,
         leg: Leg,
         method: str,
         done: Callable[[Outcome, float], None],
@@ -100,7 +100,7 @@ class RequestInside:
             self._call.lose(self._leg, cause, status, now)
 
 
-def open_leg(call: Call) -> Leg | None:
+def open_leg(call: EndingUser) -> Leg | None:
     """The dialog that a request of ours can go in now; None where there is none (12.1)."""
     if call.state in (CallState.EARLY, CallState.CONNECTING, CallState.CONFIRMED):
         leg = call.main_leg()

@@ -64,7 +64,7 @@ class RequestsIn:
             self._call.respond(serving, now, answer.status, headers=answer.headers)
             return
         call = self._call
-        call.pendings.hand_over(
+        call.parts.pendings.hand_over(
             serving,
             now,
             default=(default.status, default.reason),

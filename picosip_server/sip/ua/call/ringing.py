@@ -194,7 +194,7 @@ class RingingCall(Call):
         elif description is not None and offer_answer.stable:
             # RFC 3262 section 5: a further offer, which the application answers.
             offer_answer.offer(Side.REMOTE)
-            self.pendings.hand_over(
+            self.parts.pendings.hand_over(
                 serving,
                 now,
                 default=(488, ""),
