@@ -176,12 +176,6 @@ class Exchange:
         if self._progressed:
             self._send_cancel(now)
 
-    def shed(self) -> None:
-        """Its transaction has ended: drops the messages."""
-        self.current = None
-        self._hops = Itinerary()
-        self._route = None
-
     @property
     def cancelling(self) -> bool:
         """Whether ``cancel`` was called."""

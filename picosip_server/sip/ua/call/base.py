@@ -202,7 +202,7 @@ class Call(EndingUser):
     def refuse_replacing(self, replaces: Replaces) -> int:
         """The status that refuses an INVITE which names a dialog of this call; 0: it may take
         its place (RFC 3891 section 3)."""
-        leg = self.legs.get(replaces.from_tag)
+        leg = self.leg_of(replaces.from_tag)
         if leg is None:
             return 481
         if leg.over or self.state in (CallState.TERMINATING, CallState.TERMINATED):
@@ -246,7 +246,7 @@ class Call(EndingUser):
 
     def receive_request(self, request: Request, hop: Hop, now: float) -> list[Effect]:
         """A request whose Call-ID and To tag are this call's (RFC 3261 section 12.2.2)."""
-        leg = self.legs.get(request.from_.tag)
+        leg = self.leg_of(request.from_.tag)
         if request.method == "ACK":
             if leg is not None:
                 self.acknowledged(leg, request, now)

@@ -66,11 +66,12 @@ class CallingCall(Call):
             now=now,
         )
         self.from_address = invite.from_address.with_tag(self.tag)
-        self._invite = invite
+        self._invite: commands.Invite | None = invite
         if isinstance(invite.token, Listener):
             self.listener = invite.token
         self._cseq = 0
-        self._redirection = Redirection(target, invite.policy.max_redirects)
+        self._redirection: Redirection | None = None
+        """None until the first 3xx."""
         self._wait_for = invite.wait_for
         """What the Invite still waits for; CREATED once it has been answered."""
         if invite.credentials:
@@ -79,7 +80,7 @@ class CallingCall(Call):
         self.contact_params = invite.options.contact_params
         self.advertised(invite.options.headers)
         self.local_description = self.given = invite.offer
-        self._exchange = self._make_exchange(target)
+        self._exchange: Exchange | None = self._make_exchange(target)
         self.emit(
             CallCreated(
                 resource=name, at=now, labels=self.labels, call=self.shown(), token=invite.token
@@ -91,17 +92,29 @@ class CallingCall(Call):
         if limit is not None:
             self.alarm("ring", now + limit)
 
+    @property
+    def invite(self) -> commands.Invite:
+        """What the application asked for, while the INVITE's transaction lasts."""
+        assert self._invite is not None
+        return self._invite
+
+    @property
+    def exchange(self) -> Exchange:
+        """The INVITE as it was sent to the present target, as long."""
+        assert self._exchange is not None
+        return self._exchange
+
     def start(self, now: float) -> None:
         """Sends the INVITE.
 
         Raises:
             LocalProtocolError: a preloaded route cannot be parsed.
         """
-        self._exchange.start(now)
+        self.exchange.start(now)
 
     def _make_exchange(self, target: Uri) -> Exchange:
         draft = draft_of(
-            self._invite,
+            self.invite,
             target,
             from_tag=self.tag,
             call_id=self.call_id,
@@ -185,10 +198,7 @@ class CallingCall(Call):
             self._redirected(response, now)
         elif response.status == 422 and not exchange.cancelling and self.timer.enlarge(response):
             # RFC 4028 section 7.3.
-            self.legs.clear()
-            self.state = CallState.CALLING
-            self._exchange = self._make_exchange(exchange.draft.target)
-            self._exchange.start(now)
+            self._try(exchange.draft.target, now)
         else:
             self._refused(exchange, response, now)
 
@@ -196,15 +206,17 @@ class CallingCall(Call):
         """The dialog of a response; ``tell`` the application where it is a further one."""
         assert exchange.current is not None
         invite = exchange.current.request
-        leg = self.legs.get(response.to.tag)
+        leg = self.leg_of(response.to.tag)
         # What an attempt began that was challenged in the end has the CSeq of that one.
         if leg is not None and leg.invite is invite:
             return leg
-        leg = Leg(Dialog.uac(invite, response), invite)
+        former, leg = leg, Leg(Dialog.uac(invite, response), invite)
+        # The very string: a call that stands need not keep it twice.
+        leg.dialog.local_tag = self.tag
         leg.learn(response)
-        if self._invite.offer is not None:
+        if self.invite.offer is not None:
             leg.offer_answer.offer(Side.LOCAL)
-        self.legs[response.to.tag] = leg
+        self.legs = (*[each for each in self.legs if each is not former], leg)
         if tell and len(self.legs) > 1:
             self.emit(
                 CallForked(
@@ -227,9 +239,9 @@ class CallingCall(Call):
             return
         self._wait_for = WaitFor.CREATED
         if failure is None:
-            self.done(self._invite.token)
+            self.done(self.invite.token)
         else:
-            self.fail(self._invite.token, failure)
+            self.fail(self.invite.token, failure)
 
     def _await_answer(self, leg: Leg, now: float) -> None:
         self.alarm(OFFER_ALARM + leg.dialog.remote_tag, now + self.context.offer_timeout)
@@ -247,19 +259,25 @@ class CallingCall(Call):
                 contacts=contacts,
             )
         )
+        if self._redirection is None:
+            most = self.invite.policy.max_redirects
+            self._redirection = Redirection(self.exchange.draft.target, most)
         self._redirection.follow(contacts)
         if not self._try_next(now):
             self._finish_refused(response, Cause.REDIRECTED, now)
 
     def _try_next(self, now: float) -> bool:
-        target = self._redirection.next()
+        target = None if self._redirection is None else self._redirection.next()
         if target is None:
             return False
-        self.legs.clear()
+        self._try(target, now)
+        return True
+
+    def _try(self, target: Uri, now: float) -> None:
+        self.legs = ()
         self.state = CallState.CALLING
         self._exchange = self._make_exchange(target)
         self._exchange.start(now)
-        return True
 
     def _refused(self, exchange: Exchange, response: Response, now: float) -> None:
         if exchange.cancelling:
@@ -299,7 +317,7 @@ class CallingCall(Call):
     def _cancel(self, headers: tuple[tuple[str, str], ...], now: float) -> None:
         self.state = CallState.TERMINATING
         self.clear_alarms()
-        self._exchange.cancel(headers, now)
+        self.exchange.cancel(headers, now)
 
     def on_cancel_sent(self, now: float) -> None:
         """9.1: 64*T1 after the CANCEL the INVITE is given up, answered or not."""

@@ -47,7 +47,8 @@ class IncomingCall(RingingCall):
         super().__init__(name, context, request, hop, now, authenticated_user=authenticated_user)
         self._replaces = replaces
         """The call whose place this one takes when it is answered."""
-        self._answers: list[Hashable] = []
+        self._answers: tuple[Hashable, ...] = ()
+        """The tokens of the Answer that waits for the ACK."""
         self._acceptance: Acceptance | None = None
         """Our 2xx, while its ACK is not in."""
         self._bye_headers: tuple[tuple[str, str], ...] = ()
@@ -159,7 +160,7 @@ class IncomingCall(RingingCall):
         if command.no_wait:
             self.done(command.token)
         else:
-            self._answers.append(command.token)
+            self._answers = (command.token,)
 
     def _refuse_interval(
         self, command: commands.Answer, least: list[tuple[str, str]], now: float
@@ -245,7 +246,7 @@ class IncomingCall(RingingCall):
             self.confirmed(now, ack, description)
         for token in self._answers:
             self.done(token)
-        self._answers.clear()
+        self._answers = ()
         if self.state is CallState.TERMINATING:
             # The hangup that waited for this ACK.
             self.send_byes(Cause.LOCAL_HANGUP, self._bye_headers, now)
@@ -300,12 +301,12 @@ class IncomingCall(RingingCall):
         if self._sender is not None:
             self._sender.stop()
         if self._queued_answer is not None:
-            self._answers.append(self._queued_answer.token)
+            self._answers += (self._queued_answer.token,)
         if self._answers:
             failure = self.ended_failure(termination)
             for token in self._answers:
                 self.fail(token, failure)
-            self._answers.clear()
+            self._answers = ()
 
     # Time.
 

@@ -54,7 +54,8 @@ def draft_of(
 def ring_limit(invite: Invite) -> float | None:
     """Seconds that the far end may ring: by policy, or by the INVITE's own Expires (13.2.1)."""
     limits = [] if invite.policy.ring_timeout is None else [invite.policy.ring_timeout]
-    expires = Headers(invite.options.headers).get("Expires") or ""
+    headers = invite.options.headers
+    expires = (Headers(headers).get("Expires") if headers else None) or ""
     if expires.isascii() and expires.isdigit():
         limits.append(float(expires))
     return min(limits, default=None)

@@ -29,7 +29,7 @@ class OutgoingCall(CallingCall):
     # The answer.
 
     def _accepted(self, exchange: Exchange, response: Response, now: float) -> None:
-        known = self.legs.get(response.to.tag)
+        known = self.leg_of(response.to.tag)
         if known is not None and known.answered:
             if known.acknowledgement is not None:
                 known.acknowledgement.repeat()
@@ -40,8 +40,9 @@ class OutgoingCall(CallingCall):
             and self.policy.forked_answers is ForkedAnswers.KEEP_ALL
         )
         leg = self._leg(exchange, response, now, tell=wanted)
-        leg.dialog.confirm(response)
-        leg.learn(response)
+        if leg is known:
+            leg.dialog.confirm(response)
+            leg.learn(response)
         leg.answered = True
         leg.left = False
         if first:
@@ -170,12 +171,12 @@ class OutgoingCall(CallingCall):
         """Timer M (RFC 6026): no 2xx comes any more, and a call that stands for hours need not
         keep what it was made from."""
         super().dismiss(key)
-        current = self._exchange.current
+        current = None if self._exchange is None else self._exchange.current
         if current is None or current.key != key or self.state is not CallState.CONFIRMED:
             return
-        if all(leg.acknowledged for leg in self.legs.values() if leg.answered):
-            self._exchange.shed()
-            for leg in self.legs.values():
+        if all(leg.acknowledged for leg in self.legs if leg.answered):
+            self._exchange = self._invite = self._redirection = None
+            for leg in self.legs:
                 leg.shed()
 
     def on_alarm(self, alarm: str, now: float) -> None:
@@ -190,8 +191,9 @@ class OutgoingCall(CallingCall):
                 self.done(token)
             self._hangups = ()
         elif alarm == "cancel":
-            assert self._exchange.current is not None
-            self.dismiss(self._exchange.current.key)
+            current = self.exchange.current
+            assert current is not None
+            self.dismiss(current.key)
             self.end(Termination(cause=Cause.CANCELLED), now)
         else:
             super().on_alarm(alarm, now)
@@ -199,7 +201,7 @@ class OutgoingCall(CallingCall):
     def _unanswered_offer(self, remote_tag: str, now: float) -> None:
         """The application said nothing to the far end's offer: that dialog ends."""
         live = self.live_legs()
-        leg = self.legs.get(remote_tag)
+        leg = self.leg_of(remote_tag)
         if leg is None or leg not in live:
             # It was over before, as that of a fork that did not answer the call.
             return

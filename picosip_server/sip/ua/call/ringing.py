@@ -30,6 +30,9 @@ Describing = TypeVar("Describing", commands.Progress, commands.Answer)
 
 UNANSWERED = (CallState.INCOMING, CallState.EARLY)
 
+NO_POLICY = Policy()
+"""Of all calls, until the application answers with one of its own."""
+
 SAY_AGAIN = 60.0
 """Seconds between provisional responses while the call waits (RFC 3261 section 13.3.1.1)."""
 SAY_AGAIN_RELIABLY = 150.0
@@ -62,7 +65,7 @@ class RingingCall(Call):
             to_address=request.to,
             request_uri=request.uri_text,
             call_id=request.call_id,
-            policy=Policy(),
+            policy=NO_POLICY,
             contact_user=request.uri.user or "",
             now=now,
         )
@@ -70,7 +73,7 @@ class RingingCall(Call):
         self._invite: Serving | None = self.serve(request, hop, now)
         self._leg = Leg(Dialog.uas(request, self.tag))
         self._leg.learn(request)
-        self.legs[request.from_.tag] = self._leg
+        self.legs = (self._leg,)
         self._offered = description_of(request)
         if self._offered is not None:
             self._leg.offer_answer.offer(Side.REMOTE)

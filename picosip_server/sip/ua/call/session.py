@@ -47,7 +47,8 @@ class SessionUser(TransactionUser):
     ) -> None:
         super().__init__(name, context, labels)
         self.policy = policy
-        self.legs: dict[str, Leg] = {}
+        self.legs: tuple[Leg, ...] = ()
+        """Its dialogs, in the order in which they began: nearly always one, rarely more."""
         self.contact_user = contact_user
         """User part of the Contact that is made from a hop."""
         self.contact_params = NO_PARAMS
@@ -64,11 +65,22 @@ class SessionUser(TransactionUser):
     def live_legs(self) -> list[Leg]:
         """The dialogs that count: those answered, while there is none the early ones; where
         all are over, the last state of all."""
-        legs = [leg for leg in self.legs.values() if not leg.over] or [*self.legs.values()]
+        if len(self.legs) == 1:
+            return [*self.legs]
+        legs = [leg for leg in self.legs if not leg.over] or [*self.legs]
         return [leg for leg in legs if leg.answered] or legs
+
+    def leg_of(self, remote_tag: str) -> Leg | None:
+        """The dialog with this tag of the far end, over or not; None: there is none."""
+        for leg in self.legs:
+            if leg.dialog.remote_tag == remote_tag:
+                return leg
+        return None
 
     def main_leg(self) -> Leg | None:
         """The leg that the call's own figures speak of: the first answered, else the latest."""
+        if len(self.legs) == 1:
+            return self.legs[0]
         legs = self.live_legs()
         if not legs:
             return None

@@ -14,6 +14,9 @@ from picosip_server.sip.values import SessionExpires
 
 Fields = list[tuple[str, str]]
 
+NO_WISH = TimerWish()
+"""All calls whose application wishes nothing share it."""
+
 
 class SessionTimer:
     """What was wished, asked for and agreed. Intervals are seconds."""
@@ -40,7 +43,7 @@ class SessionTimer:
 
     def wish(self, wish: TimerWish | None) -> None:
         """The application's policy, which wins over the server's default."""
-        self._wish = wish or TimerWish()
+        self._wish = wish or NO_WISH
         interval = self._wish.interval
         self._interval = self._context.session_expires if interval is None else interval
 
