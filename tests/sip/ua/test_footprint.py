@@ -4,25 +4,26 @@ import gc
 from types import FunctionType, ModuleType
 
 from picosip_server.sip.message import Message
-from picosip_server.sip.ua import events
+from picosip_server.sip.ua import commands, events
+from picosip_server.sip.ua.exchange import Draft, Exchange
 from tests.engine.memory import Host, Simulation
 
 ALL_TIMERS = 40.0
 """Seconds after which no transaction of a call's beginning is left (64*T1 and more)."""
 
 
-def kept_messages(host: Host, name: str) -> list[Message]:
-    """The messages that can be reached from a call, its shared surroundings left out."""
+def kept(host: Host, name: str, kinds: tuple[type, ...] = (Message,)) -> list[object]:
+    """What of these kinds can be reached from a call, its shared surroundings left out."""
     call = host.core._population.calls[name]
     seen = {id(call.context)}
-    found: list[Message] = []
+    found: list[object] = []
     waiting: list[object] = [call]
     while waiting:
         each = waiting.pop()
         if id(each) in seen or isinstance(each, (type, ModuleType)):
             continue
         seen.add(id(each))
-        if isinstance(each, Message):
+        if isinstance(each, kinds):
             found.append(each)
         if isinstance(each, FunctionType):
             # Not its module: what it closes over.
@@ -37,13 +38,15 @@ def test_a_call_that_stands_keeps_no_messages() -> None:
     caller, callee = simulation.host("192.0.2.1"), simulation.host("192.0.2.2")
     caller.invite("sip:bob@192.0.2.2")
     simulation.run(until=lambda: bool(callee.of(events.CallReceived)))
-    assert kept_messages(callee, callee.call())
+    assert kept(callee, callee.call())
     callee.answer(callee.call())
     simulation.run(until=lambda: bool(callee.of(events.CallConfirmed)))
-    assert kept_messages(caller, caller.call())
+    assert kept(caller, caller.call())
     simulation.run(ALL_TIMERS)
-    assert kept_messages(caller, caller.call()) == []
-    assert kept_messages(callee, callee.call()) == []
+    assert kept(caller, caller.call()) == []
+    assert kept(callee, callee.call()) == []
+    # Nor what the INVITE was made from, and sent with.
+    assert kept(caller, caller.call(), (commands.Invite, Draft, Exchange)) == []
     # It can be ended all the same.
     callee.hangup(callee.call())
     simulation.run(ALL_TIMERS)
