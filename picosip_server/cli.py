@@ -282,7 +282,7 @@ def serve(
             "N",
             "Threads of the SIP engine.",
             _LIMITS,
-            "1, or the number of cores without the GIL",
+            "the event loop's own, or one a core without the GIL",
         ),
     ] = None,
     max_calls: Annotated[

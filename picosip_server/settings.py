@@ -249,7 +249,7 @@ class Settings(NameSettings, GuardSettings, LoadSettings):
     tls_client_ca: Readable | None = None
     """With it, a gRPC client needs a certificate that this authority signed."""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
-    """Engine threads; 0: one with the GIL, the number of cores without."""
+    """Engine threads; 0: the event loop's own with the GIL, the number of cores without."""
     max_calls: Annotated[int, Field(ge=1)] = 200_000
     event_log_size: Annotated[int, Field(ge=1)] = 100_000
     """Events kept for streams that resume."""
