@@ -96,7 +96,7 @@ class Core:
             self.context,
             identity=identity,
             gate=gate if gate is not None else Gate(config, guard),
-            door=Door(guard, self._admission, self._population),
+            door=Door(guard, self._admission, self._population, network),
             complaints=complaints if complaints is not None else Complaints(),
         )
         self._orders = Orders(
@@ -132,9 +132,17 @@ class Core:
         """The longest that anything of this round had to wait for its turn, in seconds."""
         self._admission.detector.observe(delay, now)
 
-    def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
-        """A datagram, or one frame of a stream."""
-        self._reception.receive(data, source, now, stream=stream)
+    def receive(
+        self,
+        data: bytes,
+        source: Source,
+        now: float,
+        *,
+        stream: bool = False,
+        waited: float | None = None,
+    ) -> None:
+        """A datagram, or one frame of a stream; ``waited``: for how many seconds, if known."""
+        self._reception.receive(data, source, now, stream=stream, waited=waited)
 
     def faulty(self, error: ParseError, source: Source, now: float) -> None:
         """A stream that holds no valid message any more."""

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from picosip_server.engine.network import Source
 from picosip_server.sip.build import response_to
@@ -20,6 +21,8 @@ from picosip_server.sip.ua.capabilities import SDP_TYPE
 RETRY_LEAST = 5
 RETRY_SPREAD = 11
 """Seconds: who is refused for overload is told to come again after 5 to 15."""
+MOST_HOPS = 4096
+"""Ways back that are kept: whoever sends one message mostly sends more."""
 
 
 def stamp(request: Request, source: Source) -> None:
@@ -44,16 +47,46 @@ def way_back(request: Request, source: Source) -> Hop:
             port = source.port
         elif via.params.has("maddr"):
             host = _address(via.params.get("maddr")) or host
+    return hop_back(source, host, port, secure=request.uri_text[:5].lower() == "sips:")
+
+
+def hop_back(source: Source, host: str, port: int, *, secure: bool) -> Hop:
+    """The hop to an address by the way that leads to a source. One for all of its messages."""
+    return _hop(
+        source.transport,
+        host,
+        port,
+        source.local_host,
+        source.local_port,
+        source.listener,
+        source.flow,
+        secure,
+    )
+
+
+def _make_hop(
+    transport: str,
+    host: str,
+    port: int,
+    local_host: str,
+    local_port: int,
+    listener: int,
+    flow: int,
+    secure: bool,
+) -> Hop:
     return Hop(
-        transport=source.transport,
+        transport=transport,
         host=host,
         port=port,
-        local_host=source.local_host,
-        local_port=source.local_port,
-        listener=source.listener,
-        flow=source.flow,
-        secure=request.uri_text[:5].lower() == "sips:",
+        local_host=local_host,
+        local_port=local_port,
+        listener=listener,
+        flow=flow,
+        secure=secure,
     )
+
+
+_hop = lru_cache(maxsize=MOST_HOPS)(_make_hop)
 
 
 def _address(maddr: str | None) -> str:
@@ -92,11 +125,16 @@ def check(message: Request | Response) -> None:
 
 def stateless_tag(request: Request, secret: bytes) -> str:
     """A To tag that a repetition of the request gets again (RFC 3261 section 8.2.7)."""
-    via = request.headers.get("Via") or ""
-    identity = f"{via.split(',')[0]}\0{request.headers.get('Call-ID')}"
-    return hashlib.blake2s(
-        identity.encode("utf-8", "surrogateescape"), key=secret, digest_size=8
-    ).hexdigest()
+    via = (request.headers.get("Via") or "").split(",")[0]
+    call_id = request.headers.get("Call-ID") or ""
+    return tag_of(
+        via.encode("utf-8", "surrogateescape"), call_id.encode("utf-8", "surrogateescape"), secret
+    )
+
+
+def tag_of(via: bytes, call_id: bytes, secret: bytes) -> str:
+    """The same from the octets of the top Via, as ``stamp`` left it, and of the Call-ID."""
+    return hashlib.blake2s(b"%b\0%b" % (via, call_id), key=secret, digest_size=8).hexdigest()
 
 
 def stateless_response(
@@ -112,8 +150,13 @@ def retry_later(request: Request, secret: bytes, *, least: float = 0.0) -> tuple
     It hangs on the request, so that a repetition of it gets the same answer (RFC 3261
     section 8.2.7). ``least`` is seconds that must pass in any case.
     """
-    spread = int(stateless_tag(request, secret), 16) % RETRY_SPREAD
-    return "Retry-After", str(RETRY_LEAST + math.ceil(least) + spread)
+    seconds = seconds_by(stateless_tag(request, secret)) + math.ceil(least)
+    return "Retry-After", str(seconds)
+
+
+def seconds_by(tag: str) -> int:
+    """How long whoever gets this tag is to wait."""
+    return RETRY_LEAST + int(tag, 16) % RETRY_SPREAD
 
 
 def answer_to_faulty(request: Request, status: int, detail: str, secret: bytes) -> Response | None:

@@ -72,10 +72,18 @@ class Reception:
         self.loads: Loads | None = None
         """Those that may answer calls before an application hears of them."""
 
-    def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
-        """A datagram, or one frame of a stream."""
+    def receive(
+        self,
+        data: bytes,
+        source: Source,
+        now: float,
+        *,
+        stream: bool = False,
+        waited: float | None = None,
+    ) -> None:
+        """A datagram, or one frame of a stream; ``waited``: for how many seconds, if known."""
         self._population.counters["messages_received"] += 1
-        if self._door.turns_away(data, source, now):
+        if self._door.turns_away(data, source, now, waited):
             return
         try:
             message = parse(data, stream=stream)

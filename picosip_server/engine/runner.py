@@ -135,7 +135,9 @@ class SharedLoop:
         self._fileno = fileno
         self._ident: int | None = None
         self._soon = False
-        """Whether the loop has been told of the next turn, or this is one."""
+        """Whether the loop has been told of the next turn."""
+        self._within = False
+        """Whether this is one: what comes up meanwhile is seen at its end."""
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         """When the timer fires, in the loop's time."""
@@ -161,9 +163,9 @@ class SharedLoop:
         """See ``Runner``."""
         if not self.here:
             self._bell.ring()
-        elif not self._soon:
+        elif not (self._soon or self._within):
             self._soon = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._called)
 
     def join(self) -> None:
         """See ``Runner``. On the thread of the loop itself, the last turns are taken at once."""
@@ -183,13 +185,17 @@ class SharedLoop:
     def _readable(self) -> None:
         self._turn(self._turns.selector.select(0))
 
+    def _called(self) -> None:
+        self._soon = False
+        self._turn()
+
     def _turn(self, ready: Ready = ()) -> None:
         if self._ended.is_set():
             return
         turns = self._turns
-        self._soon = True
+        self._within = True
         turns.turn(ready)
-        self._soon = False
+        self._within = False
         if turns.stopping:
             self._end()
             return

@@ -23,6 +23,9 @@ ROUND = 256
 
 BATCH = 64
 """Datagrams handled before sockets get their turn again."""
+SLICE = 0.002
+"""Seconds for either of these, which then end early: whoever shares the thread, as the streams to
+the applications do, gets his turn only in between, and needs several for each message."""
 
 _log = structlog.get_logger("picosip.engine")
 
@@ -135,10 +138,13 @@ class Worker:
             self.guard(key.data, mask)
         # So long whatever came on another socket meanwhile has to wait.
         self._begin(began)
+        until = self.now + SLICE
         for _ in range(min(ROUND, len(self._mailbox))):
             posted, work = self._mailbox.popleft()
             self._begin(posted)
             self.guard(work, self.now)
+            if self.now >= until:
+                break
         self._take_arrivals()
         while self._later and self._later[0][0] <= self.now:
             self.guard(heapq.heappop(self._later)[2], self.now)
@@ -153,12 +159,18 @@ class Worker:
 
     def _take_arrivals(self) -> None:
         # As many as a socket is read for at once: then it is looked at again, before it is full.
+        until = self.now + SLICE
         for _ in range(BATCH):
             arrival = self.arrivals.take()
             if arrival is None:
                 return
             self._begin(arrival.at)
-            self.guard(self.core.receive, arrival.data, arrival.source, self.now)
+            waited = self.now - arrival.at
+            self.guard(self.core.receive, arrival.data, arrival.source, self.now, waited=waited)
+            if self.now >= until:
+                break
+        # What is new waits behind all that goes on, and may not have had its turn at all.
+        self._begin(self.arrivals.oldest_new)
 
     def _begin(self, due: float | None) -> None:
         """It is the turn of something that could have been done at ``due``."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
+import socket
 import threading
 from collections.abc import Callable
 
@@ -10,7 +12,7 @@ import pytest
 
 from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.engine import Engine
-from picosip_server.engine.runner import SharedLoop
+from picosip_server.engine.runner import Ready, SharedLoop
 from picosip_server.sip.ua.outputs import Completed, Output
 from tests.engine.loopback import PATIENCE, UdpPeer
 
@@ -106,5 +108,43 @@ def test_workers_that_are_asked_for_have_threads() -> None:
         await shared.answer()
         assert threading.get_ident() not in shared.threads
         await asyncio.to_thread(shared.engine.stop)
+
+    _run(scenario)
+
+
+class Busy:
+    """A worker that always has something to do, and a socket that always has something to read."""
+
+    def __init__(self) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.turns = 0
+        self.stopping = False
+
+    def turn(self, ready: Ready) -> None:
+        self.turns += 1
+
+    def sleep(self) -> float:
+        return 0.0
+
+
+def test_a_busy_worker_leaves_others_their_turns() -> None:
+    """However long it lasts: one turn a round of the loop, and one for what can be read."""
+
+    async def scenario() -> None:
+        busy = Busy()
+        near, far = socket.socketpair()
+        with near, far:
+            far.send(b"x")
+            busy.selector.register(near, selectors.EVENT_READ)
+            runner = SharedLoop(busy, asyncio.get_running_loop())
+            runner.start()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert 100 <= busy.turns <= 202
+            busy.stopping = True
+            runner.join()
+            busy.selector.unregister(near)
+            runner.close()
+            busy.selector.close()
 
     _run(scenario)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.guard.guard import Guard, Screening
+from picosip_server.engine.guard.head import Head, acknowledges_refusal
 from picosip_server.engine.guard.peek import begins_something
-from picosip_server.engine.intake import retry_later, stamp, stateless_response, way_back
-from picosip_server.engine.network import Source
+from picosip_server.engine.intake import (
+    hop_back,
+    retry_later,
+    stamp,
+    stateless_response,
+    way_back,
+)
+from picosip_server.engine.network import Network, Source, Unreachable
 from picosip_server.engine.population import Population
 from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.hop import Hop
@@ -19,27 +26,40 @@ class Door:
     """Responses, and requests of dialogs and transactions that exist, always pass, unless the
     lists of networks deny their source."""
 
-    def __init__(self, guard: Guard, admission: Admission, population: Population) -> None:
+    def __init__(
+        self, guard: Guard, admission: Admission, population: Population, network: Network
+    ) -> None:
         self._guard = guard
         self._admission = admission
         self._population = population
+        self._network = network
 
-    def turns_away(self, data: bytes, source: Source, now: float) -> bool:
-        """Whether octets need not be parsed at all."""
+    def turns_away(self, data: bytes, source: Source, now: float, waited: float | None) -> bool:
+        """Whether octets need not be parsed at all; ``waited`` is for how long they have."""
         screening = self._guard.screen(source.host, now)
-        overloaded = self._admission.overloaded
-        if screening is Screening.OPEN and not overloaded:
+        admission = self._admission
+        if screening is Screening.OPEN and not admission.strained:
             return False
-        counters = self._population.counters
         if screening is Screening.DENIED:
-            counters["dropped_denied"] += 1
+            self._population.counters["dropped_denied"] += 1
             return True
+        # Who traces is to see them as messages.
+        brief = not self._population.tracing
+        if brief and acknowledges_refusal(data, source, admission.secret):
+            return True
+        if screening is Screening.OPEN and not admission.refuses_after(waited):
+            return False
+        if screening is not Screening.BLOCKED:
+            limited = screening is Screening.LIMITED
+            if brief and (head := Head.of_new(data, source)) is not None:
+                return self._refuse_brief(head, source, limited=limited)
+            return begins_something(data) and self._refuse_unread(
+                data, source, now, limited=limited
+            )
         if not begins_something(data):
             return False
-        if screening is Screening.BLOCKED:
-            counters["dropped_blocked"] += 1
-            return True
-        return self._refuse_unread(data, source, now, limited=screening is Screening.LIMITED)
+        self._population.counters["dropped_blocked"] += 1
+        return True
 
     def shuns(self, request: Request, source: Source, now: float) -> bool:
         """Whether a request that belongs to nothing is to be dropped for what its sender is."""
@@ -66,6 +86,24 @@ class Door:
         if wait:
             self._turn_back(request, hop, now, wait=wait)
         return wait > 0
+
+    def _refuse_brief(self, head: Head, source: Source, *, limited: bool) -> bool:
+        """As ``_refuse_unread``."""
+        population = self._population
+        if head.key in population.routes:
+            return False
+        if limited and self._guard.drops:
+            population.counters["dropped_rate_limit"] += 1
+            return True
+        population.counters["refused_rate_limit" if limited else "refused_overload"] += 1
+        hop = hop_back(source, source.host, head.port, secure=head.secure)
+        population.counters["messages_sent"] += 1
+        population.counters["responses_sent_5xx"] += 1
+        try:
+            self._network.send(hop, head.refuse(self._admission.secret), None)
+        except Unreachable:
+            population.counters["transport_failures"] += 1
+        return True
 
     def _refuse_unread(self, data: bytes, source: Source, now: float, *, limited: bool) -> bool:
         """Answers by what can be had from the head alone, which costs less than a parse."""

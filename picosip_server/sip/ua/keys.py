@@ -54,7 +54,12 @@ def _server_key(request: Request, method: str) -> Hashable:
 
 def server_key_by(via: Via, method: str) -> Hashable:
     """The same by the top Via, where its branch is unique by itself."""
-    return ("s", via.branch, via.sent_by, method)
+    return server_key_of(via.branch, via.sent_by, method)
+
+
+def server_key_of(branch: str, sent_by: str, method: str) -> Hashable:
+    """The same by what the top Via says."""
+    return ("s", branch, sent_by, method)
 
 
 def merge_key(request: Request) -> Hashable:
