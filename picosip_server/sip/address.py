@@ -34,6 +34,13 @@ class Address:
         Without angle brackets all parameters belong to the header, and a URI with
         ``?`` or a comma is refused (section 20.10).
         """
+        end = text.rfind(">") + 1
+        if 0 < end <= LONGEST_KEPT:
+            params = Params.one(text, end)
+            if params is not None:
+                # Of one person's address, nothing but the tag is new in each call.
+                who = _parse_kept(text[:end])
+                return Address(display_name=who.display_name, uri=who.uri, params=params)
         return _parse_kept(text) if len(text) <= LONGEST_KEPT else _parse(text)
 
     @property

@@ -34,6 +34,7 @@ URI_PARAMS: Final = rf"(?:;{_NAME}(?:=[^\x00-\x20\x7f;,\"<>?]++)?+)*+"
 """Regular expression for URI parameters: no quotes, no white space, no question mark."""
 
 _are_params = re.compile(PARAMS).fullmatch
+_is_one_param = re.compile(rf";({_NAME})=({_VALUE})").fullmatch
 _params = re.compile(
     rf"[ \t]*+;[ \t]*+({_NAME})(?:[ \t]*+=[ \t]*+({QUOTED}|{_VALUE}))?+[ \t]*+"
 ).findall
@@ -129,6 +130,12 @@ class Params:
         return Params.split(text) if text else NO_PARAMS
 
     @classmethod
+    def one(cls, text: str, start: int) -> Params | None:
+        """Like ``parse``, of the text from ``start``, if that is one plain ``;a=b``; else None."""
+        match = _is_one_param(text, start)
+        return None if match is None else Params(((match[1], match[2]),))
+
+    @classmethod
     def split(cls, text: str) -> Params:
         """Like ``parse``, for text that PARAMS or URI_PARAMS has matched and that is not empty."""
         if '"' in text or " " in text or "\t" in text:
@@ -164,8 +171,9 @@ class Params:
         """A copy with the parameter set: in its place if it was there, else at the end."""
         kept: list[tuple[str, str | None]] = []
         found = False
+        key = name.lower()
         for pair in self._pairs:
-            if pair[0].lower() != name.lower():
+            if pair[0].lower() != key:
                 kept.append(pair)
             elif not found:
                 kept.append((name, value))

@@ -72,6 +72,24 @@ for _name in (
     canonical(_name.lower())
 
 
+class Field:
+    """One header field, and what it was found to mean.
+
+    Fields do not change, so that all messages in which a line stands may share one.
+    """
+
+    __slots__ = ("item", "key", "meaning", "value")
+
+    def __init__(self, key: str, name: str, value: str) -> None:
+        self.key = key
+        """The canonical name."""
+        self.value = value
+        self.item: Any = (name, value)
+        """Name and value as they came: one object, however many headers hold it."""
+        self.meaning: Any = None
+        """What the value was read as, noted by who read it; of one type for each ``key``."""
+
+
 class Headers:
     """Header fields in wire order; looked up without case, compact and long names alike.
 
@@ -80,24 +98,36 @@ class Headers:
     can end its own field.
     """
 
-    __slots__ = ("_index", "_items", "memo")
+    __slots__ = ("_first", "_items", "_repeated", "memo")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items = list(items)
-        self._index: dict[str, list[str]] | None = None
+        self._items: list[tuple[str, str]] = []
+        self._first: dict[str, Field] | None = None
+        """The first field of each name, by canonical name; None until somebody asks."""
+        self._repeated: dict[str, list[Field]] | None = None
+        """All fields of the names that stand there more than once, if there are any."""
         self.memo: dict[str, Any] = {}
         """What others derived from the headers; emptied whenever these change."""
-        for name, value in self._items:
-            _checked(name, value)
+        for name, value in items:
+            self.add(name, value)
 
     @classmethod
-    def adopt(
-        cls, items: list[tuple[str, str]], index: dict[str, list[str]] | None = None
-    ) -> Headers:
-        """Headers from already checked parts: the fields, and their values by canonical name."""
-        self = cls()
+    def adopt(cls, items: list[tuple[str, str]]) -> Headers:
+        """Headers from fields that were checked before."""
+        self = Headers()
         self._items = items
-        self._index = index
+        return self
+
+    @classmethod
+    def received(cls, fields: list[Field]) -> Headers:
+        """Headers as they were read."""
+        self = Headers()
+        self._items = [field.item for field in fields]
+        first = {field.key: field for field in fields}
+        if len(first) == len(fields):
+            self._first = first
+        else:
+            self._arrange(fields)
         return self
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -114,47 +144,62 @@ class Headers:
     def __repr__(self) -> str:
         return f"Headers({self._items!r})"
 
+    def first(self, key: str) -> Field | None:
+        """The first field of a canonical name, or None."""
+        first = self._first
+        if first is None:
+            first = self._by_name()
+        return first.get(key)
+
+    def firsts(self) -> dict[str, Field]:
+        """The first field of each name, by canonical name; not to be changed."""
+        return self._by_name()
+
+    def repeats(self, key: str) -> bool:
+        """True if there are several fields of a canonical name."""
+        return self._repeated is not None and key in self._repeated
+
+    def all(self, key: str) -> list[Field]:
+        """The fields of a canonical name."""
+        field = self.first(key)
+        if field is None:
+            return []
+        if self._repeated is None:
+            return [field]
+        return list(self._repeated.get(key, (field,)))
+
     def get(self, name: str) -> str | None:
         """The first field's value, or None."""
         # The most frequent call of all: the two lookups stand here in full.
-        index = self._index
-        if index is None:
-            index = self._by_name()
-        values = index.get(_known.get(name) or canonical(name))
-        return values[0] if values else None
+        first = self._first
+        if first is None:
+            first = self._by_name()
+        field = first.get(_known.get(name) or canonical(name))
+        return None if field is None else field.value
 
     def get_all(self, name: str) -> list[str]:
         """The values, one per field line."""
-        index = self._index
-        if index is None:
-            index = self._by_name()
-        values = index.get(_known.get(name) or canonical(name))
-        return list(values) if values else []
+        return [field.value for field in self.all(_known.get(name) or canonical(name))]
 
     def elements(self, name: str) -> list[str]:
         """The elements of a comma-separated header over all its lines; empty ones are dropped."""
-        index = self._index
-        if index is None:
-            index = self._by_name()
-        values = index.get(_known.get(name) or canonical(name))
-        if not values:
-            return []
+        values = self.get_all(name)
         return [element for value in values for element in split_list(value) if element]
 
     def count(self, name: str) -> int:
         """The number of field lines."""
-        return len(self._by_name().get(canonical(name), ()))
+        return len(self.all(canonical(name)))
 
     def has(self, name: str) -> bool:
         """True if there is such a field."""
-        return canonical(name) in self._by_name()
+        return self.first(canonical(name)) is not None
 
     def add(self, name: str, value: str) -> None:
         """Appends a field."""
         key = _checked(name, value)
         self._items.append((name, value))
-        if self._index is not None:
-            self._index.setdefault(key, []).append(value)
+        if self._first is not None:
+            self._file(Field(key, name, value), self._first)
         self.memo.clear()
 
     def insert(self, index: int, name: str, value: str) -> None:
@@ -191,8 +236,10 @@ class Headers:
         for position, field in enumerate(self._items):
             if canonical(field[0]) == key:
                 self._items[position] = (name, value)
-                if self._index is not None:
-                    self._index[key][0] = value
+                if self._first is not None:
+                    self._first[key] = new = Field(key, name, value)
+                    if self._repeated is not None and key in self._repeated:
+                        self._repeated[key][0] = new
                 self.memo.clear()
                 return
         self._items.append((name, value))
@@ -212,21 +259,35 @@ class Headers:
         """An independent copy."""
         copied = Headers()
         copied._items = list(self._items)
-        copied._index = None
         return copied
 
     def _changed(self) -> None:
-        self._index = None
+        self._first = None
+        self._repeated = None
         self.memo.clear()
 
-    def _by_name(self) -> dict[str, list[str]]:
-        index = self._index
-        if index is None:
-            index = {}
-            for name, value in self._items:
-                index.setdefault(canonical(name), []).append(value)
-            self._index = index
-        return index
+    def _by_name(self) -> dict[str, Field]:
+        if self._first is not None:
+            return self._first
+        return self._arrange([Field(canonical(name), name, value) for name, value in self._items])
+
+    def _arrange(self, fields: list[Field]) -> dict[str, Field]:
+        first: dict[str, Field] = {}
+        self._repeated = None
+        for field in fields:
+            self._file(field, first)
+        self._first = first
+        return first
+
+    def _file(self, field: Field, first: dict[str, Field]) -> None:
+        # A line that comes twice may be one and the same field: identity tells nothing.
+        earlier = first.get(field.key)
+        if earlier is None:
+            first[field.key] = field
+            return
+        if self._repeated is None:
+            self._repeated = {}
+        self._repeated.setdefault(field.key, [earlier]).append(field)
 
 
 def _checked(name: str, value: str) -> str:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from picosip_server.sip.address import Address, parse_list as parse_addresses
+from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, ParseError
 from picosip_server.sip.grammar import is_token, number, split_list
-from picosip_server.sip.headers import Headers, canonical
-from picosip_server.sip.uri import STAR, Uri
-from picosip_server.sip.values import (
-    LARGEST_RSEQ,
-    LARGEST_SECONDS,
-    CSeq,
-    RAck,
-    SessionExpires,
+from picosip_server.sip.headers import Field, Headers, canonical
+from picosip_server.sip.meaning import (
+    address_of,
+    addresses_of,
+    cseq_of,
+    number_of,
+    refuse_star,
+    session_expires_of,
+    via_of,
 )
+from picosip_server.sip.uri import Uri
+from picosip_server.sip.values import LARGEST_RSEQ, LARGEST_SECONDS, CSeq, RAck, SessionExpires
 from picosip_server.sip.via import Via, parse_list as parse_vias
 
 _PLAIN_TYPES = {kind: kind for kind in ("application/sdp", "text/plain", "application/dtmf-relay")}
 """The most frequent Content-Types, as they are usually written."""
+_MANDATORY = {name.lower(): name for name in ("Via", "From", "To", "Call-ID", "CSeq")}
 
 
 class Message:
     """What requests and responses share.
 
-    Header accessors parse when first read and remember the value until the headers
-    change. Each raises ParseError if its header is malformed, and if a header that
-    every message has (Via, From, To, Call-ID, CSeq) is missing.
+    Header accessors parse when first read, and the field remembers the value. Each raises
+    ParseError if its header is malformed, and if a header that every message has (Via, From,
+    To, Call-ID, CSeq) is missing.
     """
 
     __slots__ = ("body", "headers", "raw")
@@ -43,13 +47,9 @@ class Message:
     @property
     def via(self) -> Via:
         """The top Via value."""
-        memo = self.headers.memo
-        via: Via | None = memo.get("via")
-        if via is None:
-            line = self._mandatory("Via")
-            elements = split_list(line) if "," in line else (line,)
-            via = memo["via"] = Via.parse(elements[0])
-        return via
+        field = self.headers.first("via")
+        via: Via | None = None if field is None else field.meaning
+        return via if via is not None else via_of(self._mandatory("via"))
 
     @property
     def vias(self) -> list[Via]:
@@ -64,53 +64,43 @@ class Message:
     @property
     def from_(self) -> Address:
         """The From header."""
-        memo = self.headers.memo
-        address: Address | None = memo.get("from")
-        if address is None:
-            address = memo["from"] = self._address("From")
-        return address
+        field = self.headers.first("from")
+        address: Address | None = None if field is None else field.meaning
+        return address if address is not None else address_of(self._mandatory("from"))
 
     @property
     def to(self) -> Address:
         """The To header."""
-        memo = self.headers.memo
-        address: Address | None = memo.get("to")
-        if address is None:
-            address = memo["to"] = self._address("To")
-        return address
+        field = self.headers.first("to")
+        address: Address | None = None if field is None else field.meaning
+        return address if address is not None else address_of(self._mandatory("to"))
 
     @property
     def call_id(self) -> str:
         """The Call-ID; compares with case (RFC 3261 section 20.8)."""
-        memo = self.headers.memo
-        call_id: str | None = memo.get("call-id")
-        if call_id is None:
-            call_id = memo["call-id"] = self._mandatory("Call-ID")
-        return call_id
+        return self._mandatory("call-id").value
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq header."""
-        memo = self.headers.memo
-        cseq: CSeq | None = memo.get("cseq")
-        if cseq is None:
-            cseq = memo["cseq"] = CSeq.parse(self._mandatory("CSeq"))
-        return cseq
+        field = self.headers.first("cseq")
+        cseq: CSeq | None = None if field is None else field.meaning
+        return cseq if cseq is not None else cseq_of(self._mandatory("cseq"))
 
     @property
-    def contacts(self) -> list[Address]:
+    def contacts(self) -> tuple[Address, ...]:
         """All Contact values; one Address with ``STAR`` for ``Contact: *``."""
-        return self._addresses("Contact")
+        return self._addresses("contact")
 
     @property
-    def routes(self) -> list[Address]:
+    def routes(self) -> tuple[Address, ...]:
         """All Route values, next hop first."""
-        return self._addresses("Route")
+        return self._addresses("route")
 
     @property
-    def record_routes(self) -> list[Address]:
+    def record_routes(self) -> tuple[Address, ...]:
         """All Record-Route values, in wire order."""
-        return self._addresses("Record-Route")
+        return self._addresses("record-route")
 
     @property
     def require(self) -> list[str]:
@@ -166,14 +156,8 @@ class Message:
     @property
     def session_expires(self) -> SessionExpires | None:
         """The session interval that is asked for or granted (RFC 4028 section 4)."""
-        value = self.headers.get("Session-Expires")
-        if value is None:
-            return None
-        memo = self.headers.memo
-        expires: SessionExpires | None = memo.get("session-expires")
-        if expires is None:
-            expires = memo["session-expires"] = SessionExpires.parse(value)
-        return expires
+        field = self.headers.first("session-expires")
+        return None if field is None else session_expires_of(field)
 
     @property
     def min_se(self) -> int | None:
@@ -191,12 +175,10 @@ class Message:
 
         For the server's received and rport (RFC 3261 section 18.2.1, RFC 3581 section 4).
         """
-        line = self._mandatory("Via")
-        memo = dict(self.headers.memo)
-        self.headers.replace_first("Via", ", ".join((str(via), *split_list(line)[1:])))
-        memo["via"] = via
-        memo.pop("vias", None)
-        self.headers.memo.update(memo)
+        line = self._mandatory("via").value
+        rest = split_list(line)[1:] if "," in line else ()
+        self.headers.replace_first("Via", ", ".join((str(via), *rest)))
+        self._mandatory("via").meaning = via
 
     def encode(self) -> bytes:
         """The message as octets, Content-Length set right where it stands or as last field.
@@ -225,44 +207,41 @@ class Message:
         except UnicodeEncodeError as error:
             raise LocalProtocolError("text that UTF-8 cannot hold") from error
 
-    def _mandatory(self, name: str) -> str:
-        value = self.headers.get(name)
-        if value is None:
-            raise ParseError(f"{name} is missing")
-        return value
-
-    def _address(self, name: str) -> Address:
-        address = Address.parse(self._mandatory(name))
-        _refuse_star(address)
-        return address
+    def _mandatory(self, key: str) -> Field:
+        field = self.headers.first(key)
+        if field is None:
+            raise ParseError(f"{_MANDATORY[key]} is missing")
+        return field
 
     def _number(self, name: str, largest: int) -> int | None:
-        value = self.headers.get(name)
-        if value is None:
+        field = self.headers.first(name.lower())
+        if field is None:
             return None
         try:
-            return number(value, largest)
+            return number_of(field, largest)
         except ParseError as error:
             raise ParseError(f"{name}: {error}") from error
 
-    def _addresses(self, name: str) -> list[Address]:
-        memo = self.headers.memo
-        addresses: list[Address] | None = memo.get(name)
+    def _addresses(self, key: str) -> tuple[Address, ...]:
+        headers = self.headers
+        field = headers.first(key)
+        if field is None:
+            return ()
+        addresses: tuple[Address, ...] | None
+        if not headers.repeats(key):
+            addresses = field.meaning
+            return addresses if addresses is not None else addresses_of(field)
+        addresses = headers.memo.get(key)
         if addresses is None:
-            addresses = []
-            for line in self.headers.get_all(name):
-                addresses += parse_addresses(line)
-            # 20.10: the star stands alone, and for contacts only.
-            if len(addresses) != 1 or name != "Contact":
+            addresses = ()
+            for each in headers.all(key):
+                addresses += addresses_of(each)
+            # 20.10: the star stands alone.
+            if len(addresses) > 1:
                 for address in addresses:
-                    _refuse_star(address)
-            memo[name] = addresses
+                    refuse_star(address)
+            headers.memo[key] = addresses
         return addresses
-
-
-def _refuse_star(address: Address) -> None:
-    if address.uri is STAR:
-        raise ParseError("* is no address here")
 
 
 class Request(Message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
@@ -16,6 +17,7 @@ from picosip_server.sip.grammar import (
     port_number,
     split_list,
 )
+from picosip_server.sip.uri import LONGEST_KEPT, MOST_KEPT
 
 MAGIC_COOKIE = "z9hG4bK"
 """What branches that are unique by themselves begin with (RFC 3261 section 8.1.1.7)."""
@@ -45,18 +47,13 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> Via:
         """Reads one Via value. Raises ParseError."""
-        match = _via(text)
-        if match is None:
-            raise ParseError("malformed Via")
-        protocol, version, transport, host, port, params = match.groups()
-        return Via(
-            protocol=protocol,
-            version=version,
-            transport=transport.upper(),
-            host=host[1:-1] if host[0] == "[" else host,
-            port=None if port is None else port_number(port),
-            params=Params.split(params) if params else NO_PARAMS,
-        )
+        end = text.find(";")
+        if 0 < end <= LONGEST_KEPT:
+            params = Params.one(text, end)
+            if params is not None:
+                # What one peer sends differs in the branch alone.
+                return _parse_kept(text[:end]).with_params(params)
+        return _parse(text)
 
     @classmethod
     def salvage(cls, text: str) -> Via | None:
@@ -112,6 +109,24 @@ class Via:
 
     def __str__(self) -> str:
         return f"{self.protocol}/{self.version}/{self.transport} {self.sent_by}{self.params}"
+
+
+def _parse(text: str) -> Via:
+    match = _via(text)
+    if match is None:
+        raise ParseError("malformed Via")
+    protocol, version, transport, host, port, params = match.groups()
+    return Via(
+        protocol=protocol,
+        version=version,
+        transport=transport.upper(),
+        host=host[1:-1] if host[0] == "[" else host,
+        port=None if port is None else port_number(port),
+        params=Params.split(params) if params else NO_PARAMS,
+    )
+
+
+_parse_kept = lru_cache(maxsize=MOST_KEPT)(_parse)
 
 
 def parse_list(text: str) -> list[Via]:

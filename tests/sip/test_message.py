@@ -64,7 +64,7 @@ def test_the_typed_headers() -> None:
 def test_headers_that_may_be_absent() -> None:
     message = _request()
     assert message.vias == []
-    assert message.contacts == message.routes == message.record_routes == []
+    assert message.contacts == message.routes == message.record_routes == ()
     assert message.require == message.supported == message.allow == []
     assert message.content_type == ""
     assert message.expires is message.max_forwards is message.rseq is None

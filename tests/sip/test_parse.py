@@ -144,7 +144,7 @@ class TestStartLine:
         # RFC 4475 section 3.1.2.11
         message = parsed(request(line="INVITE sip:piet@h?Route=%3Csip:g%3E SIP/2.0"))
         assert message.uri.headers == "Route=%3Csip:g%3E"
-        assert message.routes == []
+        assert message.routes == ()
 
 
 class TestBody:
@@ -227,6 +227,6 @@ def test_salvage_of_a_cut_request() -> None:
     saved = salvage(cut)
     assert saved is not None
     assert saved.cseq.number == 7
-    assert saved.contacts == []
+    assert saved.contacts == ()
     assert salvage(response()) is None
     assert salvage(b"INVITE sip:a SIP/2.0") is None

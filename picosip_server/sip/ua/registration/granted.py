@@ -84,11 +84,11 @@ def _gruu(own: list[Address], name: str) -> str:
     return ""
 
 
-def _contacts(response: Response) -> list[Address]:
+def _contacts(response: Response) -> tuple[Address, ...]:
     try:
         return response.contacts
     except RemoteProtocolError:
-        return []
+        return ()
 
 
 def seconds(text: str | None) -> float | None:
