@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = "picosip_server"
 HOT = ("sdp", "sip", "engine")
-INTERPRETED = ("engine/transport", "engine/engine.py", "engine/worker.py")
+INTERPRETED = ("engine/transport", "engine/engine.py", "engine/runner.py", "engine/worker.py")
 """What waits for sockets and threads: the interpreter is not what it spends its time in."""
 
 
