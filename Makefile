@@ -91,6 +91,9 @@ fuzz-server: $(STAMP) ## mutated messages at a running server, calls meanwhile (
 # The level of optimisation of the compiled wheel, 1 to 3: 1 is made in half the time.
 COMPILE ?= 2
 COMPILED := build/compiled
+COMPILED_TESTS ?= tests/sip tests/sdp tests/engine tests/service/test_end_to_end.py \
+	tests/service/test_requests_end_to_end.py tests/service/test_loads_end_to_end.py \
+	tests/service/test_process.py
 
 wheel-compiled: $(STAMP) ## a wheel for this platform in dist/, its hot modules compiled (COMPILE=1..3)
 	@PICOSIP_COMPILE=$(COMPILE) $(BIN)/python -m hatchling build -t wheel -d dist
@@ -103,9 +106,7 @@ test-compiled: $(STAMP) ## build that form, and run the tests of SIP, SDP, engin
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--target $(COMPILED)/site $(COMPILED)/*.whl
 	@PYTHONPATH=$(CURDIR)/$(COMPILED)/site:$(CURDIR) $(BIN)/pytest --import-mode=importlib \
-		-p tests.support.compiled -p no:cacheprovider tests/sip tests/sdp tests/engine \
-		tests/service/test_end_to_end.py tests/service/test_requests_end_to_end.py \
-		tests/service/test_loads_end_to_end.py tests/service/test_process.py $(PYTEST_ARGS)
+		-p tests.support.compiled -p no:cacheprovider $(COMPILED_TESTS) $(PYTEST_ARGS)
 
 BENCH_PEERS := build/bench-peers
 
