@@ -46,18 +46,6 @@ class Admission:
         """Whether this worker, or who takes its outputs, is too far behind for new work."""
         return self.detector.overloaded or self._pressure.on
 
-    @property
-    def strained(self) -> bool:
-        """Whether new messages may have to be refused by how long they waited."""
-        return self.detector.on or self._pressure.on
-
-    def refuses_after(self, waited: float | None) -> bool:
-        """Whether a new message is refused that waited for so many seconds; None: nobody knows,
-        and it counts like what waited longest in the last round."""
-        if waited is None:
-            return self.overloaded
-        return self._pressure.on or self.detector.refuses(waited)
-
     def refuse_request(self, request: Request) -> Refusal | None:
         """RFC 3261 section 21.5.4. An OPTIONS costs nothing and is the peer's way to ask."""
         full = request.method != "OPTIONS" and self._full(a_call=request.method == "INVITE")

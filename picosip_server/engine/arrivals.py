@@ -57,11 +57,6 @@ class Arrivals:
         queue.append(Arrival(data, source, now))
         return True
 
-    @property
-    def oldest_new(self) -> float | None:
-        """Since when the first of those waits that are taken last; None where there is none."""
-        return self._new[0].at if self._new else None
-
     def take(self) -> Arrival | None:
         """The next one: the few that came first, then those that are part of something, each kind
         in its order."""

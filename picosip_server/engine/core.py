@@ -132,17 +132,9 @@ class Core:
         """The longest that anything of this round had to wait for its turn, in seconds."""
         self._admission.detector.observe(delay, now)
 
-    def receive(
-        self,
-        data: bytes,
-        source: Source,
-        now: float,
-        *,
-        stream: bool = False,
-        waited: float | None = None,
-    ) -> None:
-        """A datagram, or one frame of a stream; ``waited``: for how many seconds, if known."""
-        self._reception.receive(data, source, now, stream=stream, waited=waited)
+    def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
+        """A datagram, or one frame of a stream."""
+        self._reception.receive(data, source, now, stream=stream)
 
     def faulty(self, error: ParseError, source: Source, now: float) -> None:
         """A stream that holds no valid message any more."""

@@ -72,18 +72,10 @@ class Reception:
         self.loads: Loads | None = None
         """Those that may answer calls before an application hears of them."""
 
-    def receive(
-        self,
-        data: bytes,
-        source: Source,
-        now: float,
-        *,
-        stream: bool = False,
-        waited: float | None = None,
-    ) -> None:
-        """A datagram, or one frame of a stream; ``waited``: for how many seconds, if known."""
+    def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
+        """A datagram, or one frame of a stream."""
         self._population.counters["messages_received"] += 1
-        if self._door.turns_away(data, source, now, waited):
+        if self._door.turns_away(data, source, now):
             return
         try:
             message = parse(data, stream=stream)

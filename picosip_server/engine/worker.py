@@ -165,12 +165,9 @@ class Worker:
             if arrival is None:
                 return
             self._begin(arrival.at)
-            waited = self.now - arrival.at
-            self.guard(self.core.receive, arrival.data, arrival.source, self.now, waited=waited)
+            self.guard(self.core.receive, arrival.data, arrival.source, self.now)
             if self.now >= until:
-                break
-        # What is new waits behind all that goes on, and may not have had its turn at all.
-        self._begin(self.arrivals.oldest_new)
+                return
 
     def _begin(self, due: float | None) -> None:
         """It is the turn of something that could have been done at ``due``."""

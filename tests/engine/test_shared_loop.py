@@ -116,7 +116,7 @@ class Busy:
     """A worker that always has something to do, and a socket that always has something to read."""
 
     def __init__(self) -> None:
-        self.selector = selectors.DefaultSelector()
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
         self.turns = 0
         self.stopping = False
 

@@ -34,11 +34,11 @@ class Door:
         self._population = population
         self._network = network
 
-    def turns_away(self, data: bytes, source: Source, now: float, waited: float | None) -> bool:
-        """Whether octets need not be parsed at all; ``waited`` is for how long they have."""
+    def turns_away(self, data: bytes, source: Source, now: float) -> bool:
+        """Whether octets need not be parsed at all."""
         screening = self._guard.screen(source.host, now)
         admission = self._admission
-        if screening is Screening.OPEN and not admission.strained:
+        if screening is Screening.OPEN and not admission.overloaded:
             return False
         if screening is Screening.DENIED:
             self._population.counters["dropped_denied"] += 1
@@ -47,8 +47,6 @@ class Door:
         brief = not self._population.tracing
         if brief and acknowledges_refusal(data, source, admission.secret):
             return True
-        if screening is Screening.OPEN and not admission.refuses_after(waited):
-            return False
         if screening is not Screening.BLOCKED:
             limited = screening is Screening.LIMITED
             if brief and (head := Head.of_new(data, source)) is not None:
