@@ -61,6 +61,7 @@ UNUSUAL = [
     head(via=f"Via: SIP/2.0/UDP 10.0.0.2;{BRANCH}, SIP/2.0/UDP 10.0.0.7;branch=z9hG4bKb"),
     head(via="Via: SIP/2.0/UDP 10.0.0.2;branch=1"),
     head(via="Via: SIP/2.0/UDP 10.0.0.2"),
+    head(via=f"Via: SIP/2.0/UDP 10.0.0.2:65536;{BRANCH}"),
     head(via=f"Via: SIP/2.0/TCP 10.0.0.2;{BRANCH}"),
     head(via=f"Via: SIP/2.0/UDP 10.0.0.2;{BRANCH};maddr=224.2.0.1"),
     head(via=f"Via: SIP/2.0/UDP 10.0.0.2;{BRANCH};received=10.0.0.3"),

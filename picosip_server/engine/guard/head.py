@@ -149,6 +149,8 @@ def _read(data: bytes, source: Source) -> Head | None:
     ):
         return None
     back = 5060 if port is None else int(port)
+    if back > 65535:
+        return None
     # 18.2.1, RFC 3581 section 4: as in ``intake.stamp``.
     at = lower.find(b";rport")
     if at >= 0:
