@@ -118,6 +118,7 @@ class Population:
             self._forget_name(user)
         if user.finished:
             self.timers.forget(user)
+            user.let_go()
         else:
             self.timers.schedule(user)
 

@@ -72,6 +72,24 @@ class Handler(Protocol):
         """There will be no final response: ``TIMEOUT`` or ``TRANSPORT``."""
 
 
+class _Nobody:
+    """Hears what comes of an exchange that is over: nothing does."""
+
+    __slots__ = ()
+
+    def on_provisional(self, exchange: Exchange, response: Response, now: float) -> None:
+        """See ``Handler``."""
+
+    def on_final(self, exchange: Exchange, response: Response, now: float) -> None:
+        """See ``Handler``."""
+
+    def on_failure(self, exchange: Exchange, kind: FailureKind, detail: str, now: float) -> None:
+        """See ``Handler``."""
+
+
+_NOBODY = _Nobody()
+
+
 class Exchange:
     """One request of ours. ``start`` it once."""
 
@@ -91,6 +109,7 @@ class Exchange:
         "draft",
         "handler",
         "next_cseq",
+        "request",
         "user",
     )
 
@@ -105,11 +124,14 @@ class Exchange:
     ) -> None:
         self.user = user
         self.draft = draft
-        self.handler = handler
+        self.handler: Handler = handler
         self.next_cseq = next_cseq
         self.auth = auth
         self.cseq = 0
         self.current: Attempt | None = None
+        """The latest one, until its transaction has ended."""
+        self.request: Request | None = None
+        """As last sent."""
         self._hops = Itinerary()
         self._challenges = 0
         self._progressed = False
@@ -191,6 +213,8 @@ class Exchange:
                 self._respond(attempt, effect.message, now)
             elif isinstance(effect, Ended):
                 self.user.dismiss(attempt.key)
+                if attempt is self.current:
+                    self.close()
             else:
                 if self._progressed:
                     # RFC 3263 section 4.3: who has answered at all is not passed over.
@@ -222,8 +246,15 @@ class Exchange:
         if hop is None:
             kind, detail = self._last_failure
             self.handler.on_failure(self, kind, detail, now)
+            self.close()
             return
         self._send(hop, (), now)
+
+    def close(self) -> None:
+        """Nothing comes of it any more: it lets go of those that hold it, so that all of them
+        are freed by their counts of references and need not wait for the collector."""
+        self.current = None
+        self.handler = _NOBODY
 
     def _send(self, hop: Hop, credentials: tuple[tuple[str, str], ...], now: float) -> None:
         if not self._unsent:
@@ -245,6 +276,7 @@ class Exchange:
         key = client_key(request.via.branch, self.draft.method)
         attempt = Attempt(self, machine, hop, key)
         self.current = attempt
+        self.request = request
         self._progressed = False
         self.user.adopt(key, attempt)
         self.perform(attempt, machine.start(now, data), now)

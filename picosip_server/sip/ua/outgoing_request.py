@@ -38,7 +38,7 @@ class OutgoingRequestUser(TransactionUser):
             routes = (context.outbound_proxy,)
         sender = request.from_address
         with_contact = needs_contact(request.method, options.headers)
-        self._exchange = Exchange(
+        self._exchange: Exchange | None = Exchange(
             self,
             Draft(
                 method=request.method,
@@ -64,8 +64,13 @@ class OutgoingRequestUser(TransactionUser):
         Raises:
             LocalProtocolError: a preloaded route cannot be parsed.
         """
+        assert self._exchange is not None
         self._exchange.start(now)
         return self.flush()
+
+    def let_go(self) -> None:
+        """Its exchange knows it."""
+        self._exchange = None
 
     def _next_cseq(self) -> int:
         self._cseq += 1

@@ -229,6 +229,10 @@ class TransactionUser:
         """A flow that this user asked to keep leads nowhere any more; it need not be left."""
         return self.flush()
 
+    def let_go(self) -> None:
+        """It is finished, and nothing comes to it any more: what refers back to it goes, so
+        that its memory is free at once and need not wait for the collector."""
+
     def command(self, command: Command, now: float) -> list[Effect]:
         """A command of the application."""
         raise NotImplementedError

@@ -121,6 +121,11 @@ class Call(EndingUser):
             return False
         return self._parts is None or not self._parts.alive
 
+    def let_go(self) -> None:
+        """Its dialogs and parts know it."""
+        self.legs = ()
+        self._parts = None
+
     def local_tag(self) -> str:
         """The tag of all our messages in this call."""
         return self.tag

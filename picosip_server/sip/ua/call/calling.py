@@ -98,6 +98,11 @@ class CallingCall(Call):
         assert self._invite is not None
         return self._invite
 
+    def let_go(self) -> None:
+        """So does its INVITE."""
+        super().let_go()
+        self._exchange = None
+
     @property
     def exchange(self) -> Exchange:
         """The INVITE as it was sent to the present target, as long."""

@@ -130,8 +130,8 @@ class Change:
 
     def acknowledge(self, answer: Body | None, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Sends the ACK to the 2xx of a re-INVITE (13.2.2.4)."""
-        assert self._exchange is not None and self._exchange.current is not None
-        invite = self._exchange.current.request
+        assert self._exchange is not None and self._exchange.request is not None
+        invite = self._exchange.request
         self._acknowledgement = Acknowledgement(
             self._call, self.leg.dialog, invite, answer, headers
         )

@@ -194,6 +194,7 @@ class OutgoingCall(CallingCall):
             current = self.exchange.current
             assert current is not None
             self.dismiss(current.key)
+            self.exchange.close()
             self.end(Termination(cause=Cause.CANCELLED), now)
         else:
             super().on_alarm(alarm, now)
