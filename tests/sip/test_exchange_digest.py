@@ -164,3 +164,13 @@ def test_what_is_cancelled_between_challenge_and_retry_stays_unsent() -> None:
     one.drive.run(one.user.located(2, (TCP,), 0))
     assert [sent.message.cseq.method for sent in one.drive.sent] == ["INVITE", "ACK"]
     assert len(one.user.log) == 1
+
+
+def test_a_retry_whose_way_is_found_late_outlives_the_attempt_before_it() -> None:
+    """17.1.1.2: timer D ends the transaction of the challenge, and not the request."""
+    one = large()
+    one.drive.until(40.0)
+    assert not one.user._attempts
+    one.drive.run(one.user.located(2, (TCP,), 40.0))
+    one.drive.answer(200)
+    assert one.user.log == [(40.0, 200)]

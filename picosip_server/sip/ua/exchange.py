@@ -97,6 +97,7 @@ class Exchange:
         "_cancel_sent",
         "_cancelling",
         "_challenges",
+        "_final",
         "_hops",
         "_last_failure",
         "_progressed",
@@ -134,6 +135,8 @@ class Exchange:
         """As last sent."""
         self._hops = Itinerary()
         self._challenges = 0
+        self._final = False
+        """Whether the handler has the final response: nothing is tried after it."""
         self._progressed = False
         self._cancelling: tuple[tuple[str, str], ...] | None = None
         self._cancel_sent = False
@@ -213,7 +216,7 @@ class Exchange:
                 self._respond(attempt, effect.message, now)
             elif isinstance(effect, Ended):
                 self.user.dismiss(attempt.key)
-                if attempt is self.current:
+                if self._final and attempt is self.current:
                     self.close()
             else:
                 if self._progressed:
@@ -358,6 +361,7 @@ class Exchange:
                 return
         if self.auth is not None and response.status < 300:
             self.auth.learn(response)
+        self._final = True
         self.handler.on_final(self, response, now)
 
     def _authorize(self, attempt: Attempt, response: Response, now: float) -> bool:
