@@ -14,6 +14,7 @@ from dataclasses import replace
 from picosip_server.engine.accounts import Accounts
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.audience import Audience
+from picosip_server.engine.census import census
 from picosip_server.engine.complaints import Complaints
 from picosip_server.engine.config import EngineConfig
 from picosip_server.engine.descriptions import SdpDescriptions
@@ -96,7 +97,7 @@ class Core:
             self.context,
             identity=identity,
             gate=gate if gate is not None else Gate(config, guard),
-            door=Door(guard, self._admission, self._population, network),
+            door=Door(guard, self._admission, self._population),
             complaints=complaints if complaints is not None else Complaints(),
         )
         self._orders = Orders(
@@ -241,7 +242,7 @@ class Core:
 
     def stats(self) -> EngineStats:
         """Figures of this core; may be read from other threads."""
-        return replace(self._population.stats(), trunks=self._trunks.states())
+        return replace(census(self._population), trunks=self._trunks.states())
 
     @property
     def idle(self) -> bool:

@@ -6,7 +6,6 @@ import hashlib
 import ipaddress
 import math
 from collections.abc import Iterable
-from functools import lru_cache
 
 from picosip_server.engine.network import Source
 from picosip_server.sip.build import response_to
@@ -21,8 +20,6 @@ from picosip_server.sip.ua.capabilities import SDP_TYPE
 RETRY_LEAST = 5
 RETRY_SPREAD = 11
 """Seconds: who is refused for overload is told to come again after 5 to 15."""
-MOST_HOPS = 4096
-"""Ways back that are kept: whoever sends one message mostly sends more."""
 
 
 def stamp(request: Request, source: Source) -> None:
@@ -51,42 +48,17 @@ def way_back(request: Request, source: Source) -> Hop:
 
 
 def hop_back(source: Source, host: str, port: int, *, secure: bool) -> Hop:
-    """The hop to an address by the way that leads to a source. One for all of its messages."""
-    return _hop(
-        source.transport,
-        host,
-        port,
-        source.local_host,
-        source.local_port,
-        source.listener,
-        source.flow,
-        secure,
-    )
-
-
-def _make_hop(
-    transport: str,
-    host: str,
-    port: int,
-    local_host: str,
-    local_port: int,
-    listener: int,
-    flow: int,
-    secure: bool,
-) -> Hop:
+    """The hop to an address by the way that leads to a source."""
     return Hop(
-        transport=transport,
+        transport=source.transport,
         host=host,
         port=port,
-        local_host=local_host,
-        local_port=local_port,
-        listener=listener,
-        flow=flow,
+        local_host=source.local_host,
+        local_port=source.local_port,
+        listener=source.listener,
+        flow=source.flow,
         secure=secure,
     )
-
-
-_hop = lru_cache(maxsize=MOST_HOPS)(_make_hop)
 
 
 def _address(maddr: str | None) -> str:

@@ -10,7 +10,6 @@ from picosip_server.engine.accounts import Accounts
 from picosip_server.engine.flows import Flows, Held
 from picosip_server.engine.network import Network, Sender, Source, Ticket, Unreachable
 from picosip_server.engine.snapshot import Snapshot
-from picosip_server.engine.stats import EngineStats
 from picosip_server.engine.timer_queue import TimerQueue
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Message, Response
@@ -31,7 +30,6 @@ from picosip_server.sip.ua.effects import (
     Unbind,
 )
 from picosip_server.sip.ua.events import Event, RegistrationChanged
-from picosip_server.sip.ua.keys import is_transaction
 from picosip_server.sip.ua.listener import Errand, Listener
 from picosip_server.sip.ua.outputs import Completed, Failed, Failure, Occurred, Output, Traced
 from picosip_server.sip.ua.publication import Publication
@@ -134,6 +132,17 @@ class Population:
     def send_stateless(self, response: Response, hop: Hop, now: float) -> None:
         """Sends a response that no user stands behind."""
         self._transmit(None, Transmit(hop, response.encode(), response), now)
+
+    def send_octets(self, data: bytes, status: int, hop: Hop) -> None:
+        """The same of a response that was never a message: nobody traces it."""
+        counters = self.counters
+        counters["messages_sent"] += 1
+        counters[_SENT[status // 100]] += 1
+        try:
+            self._network.send(hop, data, None)
+        except Unreachable:
+            # As ``send_stateless``: the request will be repeated.
+            counters["transport_failures"] += 1
 
     def fail(self, token: Hashable, failure: Failure, now: float = 0.0) -> None:
         """A command came to nothing before it reached a user."""
@@ -327,7 +336,7 @@ class Population:
 
     def end_all(self, ended: Callable[[], None], now: float) -> None:
         """Ends all that lives; ``ended`` is called when the last one is gone."""
-        for standing in self._standing():
+        for standing in self.standing():
             self.run(standing, standing.shut_down(now), now)
         for call in list(self.calls.values()):
             self.run(call, call.shut_down(now), now)
@@ -336,12 +345,13 @@ class Population:
 
     def abandon_all(self, now: float) -> None:
         """Ends what is left at once: nobody answers, and the server goes."""
-        for standing in self._standing():
+        for standing in self.standing():
             self.run(standing, standing.abandon(now), now)
         for call in list(self.calls.values()):
             self.run(call, call.abandon(now), now)
 
-    def _standing(self) -> list[Standing]:
+    def standing(self) -> list[Standing]:
+        """All that stands for a time, calls apart."""
         return [
             *self.registrations.values(),
             *self.subscribers.values(),
@@ -366,33 +376,6 @@ class Population:
             calls=tuple(call.snapshot() for call in self.calls.values()),
             registrations=tuple(each.snapshot() for each in self.registrations.values()),
             subscriptions=tuple(self.subscriptions.values()),
-        )
-
-    def stats(self) -> EngineStats:
-        """How much lives, and totals. Read from other threads: each figure is right, their
-        sum of one moment only roughly."""
-        by_state: dict[str, int] = defaultdict(int)
-        for call in list(self.calls.values()):
-            by_state[call.state.name.lower()] += 1
-        return EngineStats(
-            active_calls=len(self.calls),
-            active_registrations=len(self.registrations),
-            active_subscriptions=len(self.subscriptions),
-            active_publications=len(self.publications),
-            active_transactions=sum(map(is_transaction, list(self.routes))),
-            active_actors=len(
-                {
-                    id(user)
-                    for user in (
-                        *list(self.routes.values()),
-                        *list(self.calls.values()),
-                        *self._standing(),
-                    )
-                }
-            ),
-            waiting_timers=len(self.timers),
-            calls_by_state=dict(by_state),
-            counters=dict(self.counters),
         )
 
     @property

@@ -101,15 +101,15 @@ class Headers:
     __slots__ = ("_first", "_items", "_repeated", "memo")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: list[tuple[str, str]] = []
+        self._items = list(items)
         self._first: dict[str, Field] | None = None
         """The first field of each name, by canonical name; None until somebody asks."""
         self._repeated: dict[str, list[Field]] | None = None
         """All fields of the names that stand there more than once, if there are any."""
         self.memo: dict[str, Any] = {}
         """What others derived from the headers; emptied whenever these change."""
-        for name, value in items:
-            self.add(name, value)
+        for name, value in self._items:
+            _checked(name, value)
 
     @classmethod
     def adopt(cls, items: list[tuple[str, str]]) -> Headers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +13,7 @@ import structlog
 from picosip_server.engine.config import EngineConfig
 from picosip_server.engine.core import Core
 from picosip_server.engine.network import Sender, Ticket
-from picosip_server.engine.worker import ROUND, Worker
+from picosip_server.engine.worker import ROUND, SLICE, Worker
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.ua import events
 from picosip_server.sip.ua.outputs import Completed, Output
@@ -112,6 +113,29 @@ def test_work_is_done_in_order_and_the_sink_gets_its_turn(make: Callable[[Sink],
     assert complete.wait(PATIENCE)
     assert [number for batch in batches for number in batch] == list(range(total))
     assert max(map(len, batches)) <= ROUND
+
+
+def test_a_turn_ends_when_its_time_is_used_up() -> None:
+    worker = Worker(0, nothing)
+    worker.core = Core(EngineConfig(listeners=(), node="test"), Nowhere())
+    done: list[float] = []
+
+    def work(now: float) -> None:
+        end = time.monotonic() + SLICE
+        while time.monotonic() < end:
+            pass
+        done.append(now)
+
+    for _ in range(3):
+        worker.post(work)
+    # Whether it is used up is looked at when a piece of work begins.
+    worker.turn(())
+    assert len(done) == 2
+    assert worker.backlog == 1
+    assert worker.sleep() == 0.0
+    worker.turn(())
+    assert len(done) == 3
+    worker.close()
 
 
 def test_a_defect_costs_only_the_work_it_is_in(make: Callable[[Sink], Worker]) -> None:

@@ -13,7 +13,7 @@ from picosip_server.engine.intake import (
     stateless_response,
     way_back,
 )
-from picosip_server.engine.network import Network, Source, Unreachable
+from picosip_server.engine.network import Source
 from picosip_server.engine.population import Population
 from picosip_server.sip.errors import RemoteProtocolError
 from picosip_server.sip.hop import Hop
@@ -26,13 +26,10 @@ class Door:
     """Responses, and requests of dialogs and transactions that exist, always pass, unless the
     lists of networks deny their source."""
 
-    def __init__(
-        self, guard: Guard, admission: Admission, population: Population, network: Network
-    ) -> None:
+    def __init__(self, guard: Guard, admission: Admission, population: Population) -> None:
         self._guard = guard
         self._admission = admission
         self._population = population
-        self._network = network
 
     def turns_away(self, data: bytes, source: Source, now: float) -> bool:
         """Whether octets need not be parsed at all."""
@@ -47,17 +44,15 @@ class Door:
         brief = not self._population.tracing
         if brief and acknowledges_refusal(data, source, admission.secret):
             return True
-        if screening is not Screening.BLOCKED:
-            limited = screening is Screening.LIMITED
-            if brief and (head := Head.of_new(data, source)) is not None:
-                return self._refuse_brief(head, source, limited=limited)
-            return begins_something(data) and self._refuse_unread(
-                data, source, now, limited=limited
-            )
         if not begins_something(data):
             return False
-        self._population.counters["dropped_blocked"] += 1
-        return True
+        if screening is Screening.BLOCKED:
+            self._population.counters["dropped_blocked"] += 1
+            return True
+        limited = screening is Screening.LIMITED
+        if brief and (head := Head.of_new(data, source)) is not None:
+            return self._refuse_brief(head, source, limited=limited)
+        return self._refuse_unread(data, source, now, limited=limited)
 
     def shuns(self, request: Request, source: Source, now: float) -> bool:
         """Whether a request that belongs to nothing is to be dropped for what its sender is."""
@@ -95,12 +90,7 @@ class Door:
             return True
         population.counters["refused_rate_limit" if limited else "refused_overload"] += 1
         hop = hop_back(source, source.host, head.port, secure=head.secure)
-        population.counters["messages_sent"] += 1
-        population.counters["responses_sent_5xx"] += 1
-        try:
-            self._network.send(hop, head.refuse(self._admission.secret), None)
-        except Unreachable:
-            population.counters["transport_failures"] += 1
+        population.send_octets(head.refuse(self._admission.secret), 503, hop)
         return True
 
     def _refuse_unread(self, data: bytes, source: Source, now: float, *, limited: bool) -> bool:
