@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import machine
+from benchmarks.abreast import abreast
 from benchmarks.compare import chosen
 from benchmarks.contenders import Role
 from benchmarks.held import measure_held
@@ -22,6 +23,7 @@ from benchmarks.latency import event_latency
 from benchmarks.overload import overload
 from benchmarks.plots import write_lines
 from benchmarks.soak import SoakPlan, soak
+from benchmarks.steps import Plan
 
 console = Console()
 more = typer.Typer()
@@ -127,6 +129,47 @@ def run_overload(
         f"{found.resent} messages sent again by SIPp"
     )
     write(output, "overload", {"highest": highest, "goodput": found.goodput, "overload": found})
+
+
+@more.command("abreast")
+def run_abreast(
+    trees: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME=PYTHONPATH...",
+            help="Versions: each with the folders that its modules are in; the first is what the "
+            "others are compared with.",
+        ),
+    ],
+    rate: Annotated[float, typer.Option(min=1, help="Calls a second.")] = 500.0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="For how long at a time.")] = 3.0,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each gets its turn.")] = 7,
+    name: Annotated[str, typer.Option(help="The contender.")] = "picosip-control-uas",
+) -> None:
+    """**Two versions**, both up at once, get the same calls in turn: what a call costs in either.
+
+    `git worktree add ../before COMMIT; python -m benchmarks abreast
+    before=../before:../before/clients/python after=.:clients/python`
+    """
+    paths = {}
+    for each in trees:
+        version, found, path = each.partition("=")
+        if not version or not found or version in paths:
+            raise typer.BadParameter(f"{each}: NAME=PYTHONPATH is needed, each NAME once")
+        # They are started in folders of their own.
+        paths[version] = ":".join(str(Path(part).resolve()) for part in path.split(":") if part)
+    contenders = [one for one in chosen([name]) if one.name == name]
+    if not contenders:
+        raise typer.BadParameter(f"no contender is called {name}")
+    plan = Plan(rate=rate, calls=max(1, round(rate * seconds)))
+    with scratch() as folder:
+        sides = abreast(contenders[0], paths, plan, rounds, folder)
+    for side in sides:
+        console.print(
+            f"{side.name}: {side.server:.2f} + {side.application:.2f} ms of CPU a call, "
+            f"{side.ratio:.2f} ({side.both:.2f} with the application) of {sides[0].name}; "
+            f"{side.failed} calls failed, {side.resent} messages sent again"
+        )
 
 
 @more.command("soak")

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.abreast import abreast
 from benchmarks.contenders import ALL
 from benchmarks.held import measure_held
 from benchmarks.latency import event_latency
 from benchmarks.overload import overload
 from benchmarks.sipp import counted
+from benchmarks.steps import Plan
 
 
 def test_messages_are_counted_by_place_and_by_name() -> None:
@@ -37,6 +39,22 @@ def test_the_age_of_each_invite_is_known_at_the_application(tmp_path: Path) -> N
     assert spread is not None
     assert spread.count == 50
     assert 0 < spread.p50 <= spread.max
+
+
+@pytest.mark.peer("sipp")
+def test_versions_get_the_same_calls_in_turn(tmp_path: Path) -> None:
+    (contender,) = (one for one in ALL if one.name == "picosip-control-uas")
+    other = tmp_path / "other"
+    # A version that tells: whatever it starts has seen this folder first.
+    (other / "sitecustomize.py").parent.mkdir()
+    seen = tmp_path / "seen"
+    (other / "sitecustomize.py").write_text(f"open({str(seen)!r}, 'a').write('x')\n")
+    plan = Plan(rate=50, calls=25)
+    sides = abreast(contender, {"one": "", "two": str(other)}, plan, 2, tmp_path / "run")
+    assert [(side.name, side.failed) for side in sides] == [("one", 0), ("two", 0)]
+    assert (sides[0].ratio, sides[0].both) == (1.0, 1.0)
+    assert min(sides[1].server, sides[1].application, sides[1].ratio) > 0
+    assert seen.read_text() == "xx"
 
 
 @pytest.mark.peer("sipp")
