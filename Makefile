@@ -26,7 +26,7 @@ protoc = mkdir -p $(1) && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_t
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check proto peers fuzz fuzz-server bench bench-smoke \
-	bench-peers soak wheel-compiled test-compiled image image-test clean
+	bench-peers soak wheel-compiled compiled test-compiled image image-test clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
@@ -98,13 +98,15 @@ COMPILED_TESTS ?= tests/sip tests/sdp tests/engine tests/service/test_end_to_end
 wheel-compiled: $(STAMP) ## a wheel for this platform in dist/, its hot modules compiled (COMPILE=1..3)
 	@PICOSIP_COMPILE=$(COMPILE) $(BIN)/python -m hatchling build -t wheel -d dist
 
-# In a folder of its own, before the tree's own form on the path. Processes that tests start,
-# and the processes' own threads, take it from there as well.
-test-compiled: $(STAMP) ## build that form, and run the tests of SIP, SDP, engine and service on it
+compiled: $(STAMP) ## build that form, and unpack it in build/compiled/site
 	@rm -rf $(COMPILED)
 	@PICOSIP_COMPILE=$(COMPILE) $(BIN)/python -m hatchling build -t wheel -d $(COMPILED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--target $(COMPILED)/site $(COMPILED)/*.whl
+
+# In a folder of its own, before the tree's own form on the path. Processes that tests start,
+# and the processes' own threads, take it from there as well.
+test-compiled: compiled ## build that form, and run the tests of SIP, SDP, engine and service on it
 	@PYTHONPATH=$(CURDIR)/$(COMPILED)/site:$(CURDIR) $(BIN)/pytest --import-mode=importlib \
 		-p tests.support.compiled -p no:cacheprovider $(COMPILED_TESTS) $(PYTEST_ARGS)
 
