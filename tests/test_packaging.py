@@ -130,6 +130,7 @@ def test_make_lists_its_targets() -> None:
         "fuzz",
         "fuzz-server",
         "wheel-compiled",
+        "compiled",
         "test-compiled",
         "bench",
         "bench-smoke",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import logging
 import signal
 import sys
@@ -37,7 +36,7 @@ from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.engine import Engine
 from picosip_server.form import is_compiled
 from picosip_server.ready_file import remove_ready_file, write_ready_file
-from picosip_server.service import listening
+from picosip_server.service import listening, memory
 from picosip_server.service.admin import AdminService
 from picosip_server.service.backend import Backend
 from picosip_server.service.bridge import Bridge
@@ -252,19 +251,6 @@ def run(settings: Settings) -> int:
         return runner.run(_serve(settings))
 
 
-def _spare_collector() -> None:
-    """Has the garbage collector look seldom at what lives for long, and never at what is there now.
-
-    Calls are freed by their counts of references. Under the default thresholds the collector
-    searched the events and outcomes that are kept again and again, a tenth of a second at a
-    time, and found nothing. What is cyclic is young (an exception with its frames) and found
-    by the first two generations.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(2_000, 5, 1_000)
-
-
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
@@ -289,7 +275,8 @@ async def _serve(settings: Settings) -> int:
     except OSError as error:
         _log.error("cannot start", error=str(error))
         return 1
-    _spare_collector()
+    memory.spare_collector()
+    ebb = asyncio.create_task(memory.Ebb().watch(), name="memory")
     try:
         if settings.ready_file is not None:
             write_ready_file(settings.ready_file, addresses.grpc, addresses.sip, addresses.metrics)
@@ -313,6 +300,7 @@ async def _serve(settings: Settings) -> int:
         _log.warning("stopped before everything had ended")
         return 1
     finally:
+        ebb.cancel()
         await server.stop(last_words)
         if settings.ready_file is not None:
             remove_ready_file(settings.ready_file)

@@ -11,8 +11,8 @@ from tests.fuzz.running import fuzz
 
 @pytest.mark.timeout(240)
 def test_calls_succeed_while_others_send_rubbish(tmp_path: Path) -> None:
-    figures = fuzz(tmp_path / "server", 8_000, 3261)
-    assert figures.messages >= 8_000
+    figures = fuzz(tmp_path / "server", 4_000, 3261)
+    assert figures.messages >= 4_000
     assert figures.calls >= 8
     assert figures.counters["parse_errors"] > 400
     assert figures.counters["messages_received"] > 4_000
