@@ -27,8 +27,10 @@ LABEL org.opencontainers.image.title="picoSIP" \
 RUN python -c "import pathlib, pip, shutil; [shutil.rmtree(path) for path in pathlib.Path(pip.__file__).parents[1].glob('pip*')]" \
     && rm -f /usr/local/bin/pip* /usr/bin/pip*
 COPY --from=build /opt/picosip /opt/picosip
+# PYTHONMALLOC: the C library's allocator gives single pages back, Python's own whole megabytes.
 ENV PATH=/opt/picosip/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONMALLOC=malloc \
     PICOSIP_GRPC=0.0.0.0:50051 \
     PICOSIP_SIP=udp:0.0.0.0:5060,tcp:0.0.0.0:5060 \
     PICOSIP_LOG_FORMAT=json

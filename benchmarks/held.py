@@ -104,7 +104,6 @@ class Held:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"calls are left after {patience} s")
             time.sleep(0.5)
-        time.sleep(_SETTLE)
         return reports
 
 
@@ -133,10 +132,12 @@ def measure_held(
     folder: Path,
     *,
     passing_seconds: float = 5.0,
+    patience: float = 15.0,
     flags: Sequence[str] = (),
 ) -> Outcome:
     """Holds ``few`` calls, then ``calls``, and ends them. Others pass
-    by for ``passing_seconds`` each time. ``flags``: more for both servers."""
+    by for ``passing_seconds`` each time. ``patience``: seconds in which the servers see that the
+    crowd has gone, and give its memory back. ``flags``: more for both servers."""
     passing = max(1, round(rate * passing_seconds))
     with (
         Server(folder / "caller", *flags) as caller,
@@ -154,6 +155,7 @@ def measure_held(
             growth.append(held.measure(calls, passing))
         peak = held.rss()
         reports = held.hang_up(patience=120.0 + calls / rate)
+        time.sleep(patience)
         after = held.rss()
     return Outcome(
         calls=calls,

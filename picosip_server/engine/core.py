@@ -244,6 +244,10 @@ class Core:
         """Figures of this core; may be read from other threads."""
         return replace(census(self._population), trunks=self._trunks.states())
 
+    def size(self) -> int:
+        """How many transactions and dialogs there are; may be read from other threads."""
+        return len(self._population.routes)
+
     @property
     def idle(self) -> bool:
         """Whether nothing at all is left: no user, no routing key, no timer that matters."""

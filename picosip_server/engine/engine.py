@@ -266,6 +266,10 @@ class Engine:
         total.counters["refused_overload"] = refused + self.turned_away
         return total
 
+    def size(self) -> int:
+        """See ``EnginePort.size``."""
+        return sum(worker.core.size() for worker in self._workers)
+
     def stop(self) -> None:
         """Ends the threads and closes the sockets. What is submitted from now on is lost."""
         with self._lock:

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable
 
 _LOOK_EVERY = 5.0
-"""Seconds; to look takes a fraction of a millisecond."""
-_CROWD = 1_000_000
-"""Blocks of memory; about 15,000 calls. What fewer had is used again for the next ones."""
+"""Seconds."""
+_CROWD = 10_000
+"""Transactions and dialogs. What fewer had is used again for the next ones."""
 _LEFT = 0.25
 """The part that may be left: it is searched, and nothing else is done meanwhile."""
-_STILL = 20_000
-"""Blocks that may come and go between two looks."""
+_FEW = 100
+"""So few make no difference any more, even if they become fewer still."""
 
 
 def spare_collector() -> None:
@@ -46,31 +46,30 @@ def give_back() -> None:
 
 
 class Ebb:
-    """Sees when a crowd has gone, by the number of blocks of memory that are in use."""
+    """Sees when a crowd has gone, by what is left of it.
 
-    def __init__(
-        self,
-        blocks: Callable[[], int] = sys.getallocatedblocks,
-        give_back: Callable[[], None] = give_back,
-    ) -> None:
-        self._blocks = blocks
+    ``size`` gives the number of transactions and dialogs, of which a call in its course has a
+    handful.
+    """
+
+    def __init__(self, size: Callable[[], int], give_back: Callable[[], None] = give_back) -> None:
+        self._size = size
         self._give_back = give_back
-        self._base = self._peak = self._last = blocks()
+        self._peak = self._last = 0
 
     def look(self) -> None:
         """Gives memory back if a crowd was there since the last time, and most of it has gone.
 
         Not while it still is going: once is enough.
         """
-        blocks = self._blocks()
-        going = self._last - blocks > _STILL
-        self._last = blocks
-        self._peak = max(self._peak, blocks)
-        crowd = self._peak - self._base
-        if going or crowd < _CROWD or blocks - self._base > crowd * _LEFT:
+        size = self._size()
+        going = size < self._last
+        self._last = size
+        self._peak = max(self._peak, size)
+        if self._peak < _CROWD or size > self._peak * _LEFT or (going and size > _FEW):
             return
+        self._peak = size
         self._give_back()
-        self._peak = self._last = self._blocks()
 
     async def watch(self) -> None:
         """Looks every few seconds, until it is cancelled."""

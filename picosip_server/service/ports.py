@@ -67,7 +67,10 @@ class EnginePort(Protocol):
         """Asks for the ``LoadFigures`` of now, which come as the value of a Completed."""
 
     def stats(self) -> EngineStats:
-        """Figures of this moment."""
+        """Figures of this moment, for which all calls are gone through."""
+
+    def size(self) -> int:
+        """How many transactions and dialogs there are, which takes no time."""
 
     def stop(self) -> None:
         """Closes the sockets and ends the threads."""

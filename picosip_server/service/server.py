@@ -173,6 +173,10 @@ class Server:
         """Reads the certificates of SIP over TLS again."""
         self._bridge.engine.read_certificates()
 
+    async def give_back_memory(self) -> None:
+        """Does so whenever a crowd has gone, until it is cancelled."""
+        await memory.Ebb(self._bridge.engine.size).watch()
+
     def _on_event(self, event: Event) -> None:
         self._event_log.append(event)
         self._waiting.saw(event)
@@ -276,7 +280,7 @@ async def _serve(settings: Settings) -> int:
         _log.error("cannot start", error=str(error))
         return 1
     memory.spare_collector()
-    ebb = asyncio.create_task(memory.Ebb().watch(), name="memory")
+    ebb = asyncio.create_task(server.give_back_memory(), name="memory")
     try:
         if settings.ready_file is not None:
             write_ready_file(settings.ready_file, addresses.grpc, addresses.sip, addresses.metrics)

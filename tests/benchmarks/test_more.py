@@ -27,7 +27,9 @@ def test_messages_are_counted_by_place_and_by_name() -> None:
 
 
 def test_calls_are_held_and_end_in_order(tmp_path: Path) -> None:
-    found = measure_held(20, 5, 50, tmp_path, passing_seconds=0.5, flags=["--sip-t1=0.1"])
+    found = measure_held(
+        20, 5, 50, tmp_path, passing_seconds=0.5, patience=0, flags=["--sip-t1=0.1"]
+    )
     assert [one.held for one in found.growth] == [5, 20]
     assert (found.ended, found.lost) == (20, 0)
 

@@ -110,6 +110,9 @@ class ScriptedEngine:
     def abandon_all(self) -> None:
         """Nothing is left to wait for: ``end_all_calls`` ends all at once."""
 
+    def size(self) -> int:
+        return len(self._calls)
+
     def stats(self) -> EngineStats:
         return EngineStats(
             active_calls=len(self._calls),

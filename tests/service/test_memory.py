@@ -7,58 +7,51 @@ import pytest
 from picosip_server.service import memory
 from picosip_server.service.memory import Ebb
 
-BASE = 500_000
 
-
-class Interpreter:
-    """Has as many blocks as a test says."""
+class Engine:
+    """Has as many transactions and dialogs as a test says."""
 
     def __init__(self) -> None:
-        self.blocks = BASE
-        self.times = 0
+        self.size = 0
+        self.given = 0
+        """How often memory was given back."""
+        self._ebb = Ebb(lambda: self.size, self._give_back)
 
-    def give_back(self) -> None:
-        self.times += 1
+    def _give_back(self) -> None:
+        self.given += 1
 
-
-@pytest.fixture
-def interpreter() -> Interpreter:
-    return Interpreter()
-
-
-@pytest.fixture
-def ebb(interpreter: Interpreter) -> Ebb:
-    return Ebb(lambda: interpreter.blocks, interpreter.give_back)
-
-
-def see(ebb: Ebb, interpreter: Interpreter, *blocks: int) -> int:
-    """Looks at each of these; gives how often memory went back."""
-    before = interpreter.times
-    for more in blocks:
-        interpreter.blocks = BASE + more
-        ebb.look()
-    return interpreter.times - before
+    def see(self, *sizes: int) -> int:
+        """Looks at each of these; gives how often memory went back."""
+        before = self.given
+        for self.size in sizes:
+            self._ebb.look()
+        return self.given - before
 
 
-def test_after_a_crowd_memory_goes_back_once(ebb: Ebb, interpreter: Interpreter) -> None:
-    assert see(ebb, interpreter, 8_000_000, 300_000) == 0, "still going"
-    assert see(ebb, interpreter, 290_000) == 1
-    assert see(ebb, interpreter, 290_000, 280_000, 0) == 0
-    assert see(ebb, interpreter, 8_000_000, 300_000, 300_000) == 1, "the next crowd"
+def test_after_a_crowd_memory_goes_back_once() -> None:
+    engine = Engine()
+    assert engine.see(80_000, 3_000) == 0, "still going"
+    assert engine.see(3_000) == 1
+    assert engine.see(3_000, 2_000, 0) == 0
+    assert engine.see(80_000, 3_000, 3_000) == 1, "the next crowd"
 
 
-def test_what_few_had_is_kept(ebb: Ebb, interpreter: Interpreter) -> None:
-    assert see(ebb, interpreter, 900_000, 0, 0) == 0
+def test_nothing_is_waited_for_once_all_have_gone() -> None:
+    assert Engine().see(80_000, 0) == 1
 
 
-def test_nothing_is_searched_while_many_are_there(ebb: Ebb, interpreter: Interpreter) -> None:
-    assert see(ebb, interpreter, 8_000_000, 4_000_000, 4_000_000) == 0
-    assert see(ebb, interpreter, 2_000_000, 2_000_000) == 1
+def test_what_few_had_is_kept() -> None:
+    assert Engine().see(9_000, 0, 0) == 0
 
 
-def test_a_crowd_that_goes_one_by_one_is_noticed(ebb: Ebb, interpreter: Interpreter) -> None:
-    slowly = range(3_000_000, 100_000, -10_000)
-    assert see(ebb, interpreter, *slowly) == 1
+def test_nothing_is_searched_while_many_are_there() -> None:
+    engine = Engine()
+    assert engine.see(80_000, 40_000, 40_000) == 0
+    assert engine.see(20_000, 20_000) == 1
+
+
+def test_a_crowd_that_goes_one_by_one_is_noticed() -> None:
+    assert Engine().see(*range(30_000, -1, -10)) == 1
 
 
 def test_what_the_interpreter_keeps_for_use_again_goes_back() -> None:
