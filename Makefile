@@ -17,7 +17,8 @@ PROTOS := $(wildcard proto/picosip/v1/*.proto)
 EXAMPLES := clients/python/examples
 # Where the installed googleapis-common-protos has google/rpc/status.proto.
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-COVERAGE := --cov --cov-report=term --cov-fail-under=95
+# All tests: those that measure or wait for real peers one after the other, the others beside them.
+WHOLE := --cov --cov-report=term --cov-fail-under=95 --numprocesses=2 --dist=loadgroup
 
 # protoc finds protoc-gen-mypy on the path.
 protoc = mkdir -p $(1) && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc \
@@ -50,7 +51,7 @@ run: $(STAMP) ## a server: gRPC on 127.0.0.1:50051, SIP on 0.0.0.0:5060 (UDP and
 		--log-format console
 
 test: $(STAMP) ## all tests, with the branch coverage of sip and sdp (part of them: PYTEST_ARGS='-k word')
-	$(BIN)/pytest $(if $(strip $(PYTEST_ARGS)),$(PYTEST_ARGS),$(COVERAGE))
+	$(BIN)/pytest $(if $(strip $(PYTEST_ARGS)),$(PYTEST_ARGS),$(WHOLE))
 
 check: $(STAMP) build/googleapis/google/rpc/status.proto ## formatting, linters, types, import contracts, API definitions, stubs
 	$(BIN)/ruff check .

@@ -11,12 +11,18 @@ from hypothesis import settings
 settings.register_profile("picosip", deadline=None)
 settings.load_profile("picosip")
 
-_MEASURED = [Path(__file__).parent / name for name in ("sip", "sdp", "engine")]
+_HERE = Path(__file__).parent
+_COVERED = [_HERE / name for name in ("sip", "sdp", "engine")]
 """The tests whose coverage of sip and sdp counts: to note each line takes as long as the line, and
 what the others run through they do not look at."""
+_ALONE = [_HERE / name for name in ("interop", "benchmarks", "cli_load", "fuzz/test_running.py")]
+"""Tests that load the machine, or that a far end's timers run for: two at once are too many."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if not any(folder in item.path.parents for folder in _MEASURED):
+        places = (item.path, *item.path.parents)
+        if not any(place in places for place in _COVERED):
             item.add_marker(pytest.mark.no_cover)
+        if any(place in places for place in _ALONE):
+            item.add_marker(pytest.mark.xdist_group("alone"))

@@ -14,5 +14,5 @@ def test_calls_succeed_while_others_send_rubbish(tmp_path: Path) -> None:
     figures = fuzz(tmp_path / "server", 4_000, 3261)
     assert figures.messages >= 4_000
     assert figures.calls >= 8
-    assert figures.counters["parse_errors"] > 400
-    assert figures.counters["messages_received"] > 4_000
+    assert figures.counters["parse_errors"] > 300
+    assert figures.counters["messages_received"] > 3_000
