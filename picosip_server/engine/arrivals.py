@@ -38,6 +38,10 @@ class Arrivals:
         them apart costs more than it could gain."""
         self._new: deque[Arrival] = deque()
         self._going_on: deque[Arrival] = deque()
+        self._waiting: set[tuple[bytes, Source]] = set()
+        """What may begin something and waits, and whom it is from."""
+        self.repeated = 0
+        """How many there was no need to keep, as they repeated what still waited."""
         self._most_new = most_new
         self._most_going_on = most_going_on
 
@@ -45,15 +49,24 @@ class Arrivals:
         return len(self._first) + len(self._new) + len(self._going_on)
 
     def add(self, data: bytes, source: Source, now: float) -> bool:
-        """Has a datagram wait; False: it is dropped."""
+        """Has a datagram wait; False: it is dropped.
+
+        What repeats a request that still waits needs no room of its own: the first is answered,
+        and who is behind is not to do all twice (RFC 3261 section 17.1.1.2).
+        """
         if len(self._first) < self._few and not self._new and not self._going_on:
             self._first.append(Arrival(data, source, now))
             return True
         begins = begins_something(data)
         # A CANCEL must not overtake its INVITE.
         queue = self._new if begins or data.startswith(b"CANCEL ") else self._going_on
+        if begins and (data, source) in self._waiting:
+            self.repeated += 1
+            return True
         if len(queue) >= (self._most_new if begins else self._most_going_on):
             return False
+        if begins:
+            self._waiting.add((data, source))
         queue.append(Arrival(data, source, now))
         return True
 
@@ -61,4 +74,9 @@ class Arrivals:
         """The next one: the few that came first, then those that are part of something, each kind
         in its order."""
         queue = self._first or self._going_on or self._new
-        return queue.popleft() if queue else None
+        if not queue:
+            return None
+        arrival = queue.popleft()
+        if self._waiting:
+            self._waiting.discard((arrival.data, arrival.source))
+        return arrival

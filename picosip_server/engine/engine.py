@@ -256,6 +256,9 @@ class Engine:
         """Figures of now."""
         total = EngineStats.total([worker.core.stats() for worker in self._workers])
         total.counters["internal_errors"] = sum(each.internal_errors for each in self._workers)
+        repeated = sum(worker.arrivals.repeated for worker in self._workers)
+        for name in ("messages_received", "retransmissions_received"):
+            total.counters[name] = total.counters.get(name, 0) + repeated
         if self._sockets is not None:
             total.counters["dropped_stun"] = self._sockets.stun_dropped
             total.counters["dropped_overload"] = self._sockets.dropped

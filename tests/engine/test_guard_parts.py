@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -344,7 +345,21 @@ def test_a_few_are_taken_as_they_came() -> None:
 
 def test_each_kind_has_room_of_its_own() -> None:
     arrivals = Arrivals(most_new=2, most_going_on=3, few=0)
-    assert [arrivals.add(INVITE, SOURCE, 0.0) for _ in range(3)] == [True, True, False]
+    invites = [INVITE.replace(b"a@b", b"%d@b" % number) for number in range(3)]
+    assert [arrivals.add(each, SOURCE, 0.0) for each in invites] == [True, True, False]
     assert [arrivals.add(CANCEL, SOURCE, 0.0) for _ in range(2)] == [True, False]
     assert [arrivals.add(BYE, SOURCE, 0.0) for _ in range(4)] == [True, True, True, False]
-    assert taken(arrivals) == [BYE, BYE, BYE, INVITE, INVITE, CANCEL]
+    assert taken(arrivals) == [BYE, BYE, BYE, *invites[:2], CANCEL]
+
+
+def test_a_request_that_still_waits_is_not_kept_twice() -> None:
+    arrivals = Arrivals(few=0)
+    other = replace(SOURCE, port=5070)
+    for source in (SOURCE, SOURCE, other, SOURCE):
+        assert arrivals.add(INVITE, source, 0.0)
+    for data in (BYE, BYE, OK, OK):
+        assert arrivals.add(data, SOURCE, 0.0), "what goes on may be meant twice"
+    assert taken(arrivals) == [BYE, BYE, OK, OK, INVITE, INVITE]
+    assert arrivals.repeated == 2
+    assert arrivals.add(INVITE, SOURCE, 1.0)
+    assert taken(arrivals) == [INVITE], "it does not wait any more"

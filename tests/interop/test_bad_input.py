@@ -190,8 +190,8 @@ def test_faults_are_counted_but_fill_no_log(server: PicosipServer) -> None:
         before = app.stats().counters["parse_errors"]
         lines = len(server.log_lines())
         bad = request("OPTIONS", peer).replace(b"CSeq: 1 OPTIONS\r\n", b"")
-        for _ in range(500):
-            peer.send(bad.replace(b"z9hG4bK", b"z9hG4bK1"))
+        for number in range(500):
+            peer.send(bad.replace(b"z9hG4bK", b"z9hG4bK%d" % number))
         answered = 0
         while answered < 500 and peer.receive(2.0):
             answered += 1
