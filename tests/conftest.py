@@ -15,7 +15,16 @@ _HERE = Path(__file__).parent
 _COVERED = [_HERE / name for name in ("sip", "sdp", "engine")]
 """The tests whose coverage of sip and sdp counts: to note each line takes as long as the line, and
 what the others run through they do not look at."""
-_ALONE = [_HERE / name for name in ("interop", "benchmarks", "cli_load", "fuzz/test_running.py")]
+_ALONE = [
+    _HERE / name
+    for name in (
+        "interop",
+        "benchmarks",
+        "cli_load",
+        "fuzz/test_running.py",
+        "service/test_loads_end_to_end.py",
+    )
+]
 """Tests that load the machine, or that a far end's timers run for: two at once are too many."""
 
 

@@ -29,7 +29,7 @@ def calls(far: Side, **profile: Any) -> pb.LoadServiceRunRequest:
                 from_address=ALICE, to_address=far.address("load"), offer=audio(4000)
             )
         ),
-        profile=pb.LoadProfile(**{"constant": 200.0, "count": 40, **profile}),
+        profile=pb.LoadProfile(**{"constant": 50.0, "count": 40, **profile}),
     )
     request.progress_interval.FromMilliseconds(100)
     return request
@@ -191,7 +191,7 @@ async def test_no_more_loads_at_once_than_the_setting() -> None:
 async def test_a_draining_server_ends_its_loads(near: Side, far: Side) -> None:
     answering = far.client.loads.Run(pb.LoadServiceRunRequest(answers=pb.AnswerScript()))
     await read(answering)
-    running = near.client.loads.Run(calls(far, constant=50.0, count=0))
+    running = near.client.loads.Run(calls(far, count=0))
     while (await read(running)).started < 10:
         pass
     await near.client.admin.Drain(admin_pb.DrainRequest())
