@@ -100,9 +100,11 @@ def test_a_ping_gives_back_whatever_answer_comes(status: int) -> None:
 def test_a_ping_without_an_answer_fails() -> None:
     server = Server()
     token = ping(server)
+    assert server.core.size() == 1
     server.later(32)
     assert server.failure(token).kind is FailureKind.TIMEOUT
     assert server.core.idle
+    assert server.core.size() == 0
 
 
 @pytest.mark.parametrize(

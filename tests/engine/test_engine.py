@@ -152,6 +152,7 @@ def test_a_snapshot_has_what_lives() -> None:
         # Made on both workers, or this shows little.
         assert {name.split("-")[1] for name in made} <= {"0", "1"}
         assert agent.engine.stats().active_calls == 8
+        assert agent.engine.size() >= 8
         assert agent.engine.stats().calls_by_state == {"calling": 8}
 
 
