@@ -114,6 +114,8 @@ class Population:
                 self._flow(user, effect, now)
         if user.over:
             self._forget_name(user)
+            if not user.finished:
+                user = self._slimmed(user)
         if user.finished:
             self.timers.forget(user)
             user.let_go()
@@ -320,6 +322,21 @@ class Population:
         return user.transport_failed(effect.key, detail, now)
 
     # The end of users.
+
+    def _slimmed(self, user: TransactionUser) -> TransactionUser:
+        """A user that is over, or what is enough of it for as long as its transactions last."""
+        remains = user.remains()
+        if remains is None:
+            return user
+        for key in remains.keys:
+            if self.routes.get(key) is user:
+                self.routes[key] = remains
+        self.timers.forget(user)
+        user.let_go()
+        listener = user.listener
+        if listener is not None and listener.user is user:
+            listener.user = remains
+        return remains
 
     def _forget_name(self, user: TransactionUser) -> None:
         if isinstance(user, Call):

@@ -17,6 +17,8 @@ class ClientTransaction(Machine):
 
     __slots__ = ("_data", "_interval_e")
 
+    RESTING = frozenset({COMPLETED})
+
     def __init__(self, request: Request, *, reliable: bool, timers: Timers) -> None:
         super().__init__(request, reliable=reliable, timers=timers, state=TRYING)
         self._data = b""

@@ -19,6 +19,9 @@ class ClientInviteTransaction(Machine):
 
     __slots__ = ("_ack", "_data", "_interval_a")
 
+    # Not ACCEPTED: the 2xx of another fork is a dialog that is to be ended.
+    RESTING = frozenset({COMPLETED})
+
     def __init__(self, request: Request, *, reliable: bool, timers: Timers) -> None:
         super().__init__(request, reliable=reliable, timers=timers, state=CALLING)
         self._data = b""
@@ -35,9 +38,18 @@ class ClientInviteTransaction(Machine):
         self._start("timer B", now + self.timers.give_up)
         return [Send(self.request, self._data)]
 
+    @property
+    def data(self) -> bytes:
+        """The octets of the INVITE."""
+        return self._data
+
     def receive(self, response: Response, now: float) -> list[Effect]:
         """A response that matches this transaction (section 17.1.3)."""
         return self._step(response_class(response.status), response, now)
+
+    def again(self) -> bytes:
+        """The ACK to the refusal."""
+        return self._ack.data if self._ack is not None else b""
 
     def _retransmit(self, _: None, now: float) -> list[Effect]:
         self._interval_a *= 2

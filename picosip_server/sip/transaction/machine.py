@@ -28,6 +28,9 @@ class Machine:
     __slots__ = ("_deadlines", "reliable", "request", "state", "timers")
 
     TABLE: ClassVar[Mapping[tuple[str, str], Row]]
+    RESTING: ClassVar[frozenset[str]] = frozenset()
+    """States that only their last timer leads out of. Whatever comes until then is absorbed, or
+    answered with what was sent last."""
 
     def __init__(self, request: Request, *, reliable: bool, timers: Timers, state: str) -> None:
         self.request = request
@@ -65,6 +68,15 @@ class Machine:
     def _stop(self, *timers: str) -> None:
         for timer in timers:
             self._deadlines.pop(timer, None)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it only waits for its last timer."""
+        return self.state in self.RESTING
+
+    def again(self) -> bytes:
+        """The octets that it answers a repetition with while it rests; empty: none."""
+        return b""
 
     @property
     def terminated(self) -> bool:

@@ -17,6 +17,8 @@ class ServerTransaction(Machine):
 
     __slots__ = ("_last",)
 
+    RESTING = frozenset({COMPLETED})
+
     def __init__(self, request: Request, *, reliable: bool, timers: Timers) -> None:
         super().__init__(request, reliable=reliable, timers=timers, state=TRYING)
         self._last: Send | None = None
@@ -29,6 +31,10 @@ class ServerTransaction(Machine):
         """Sends the transaction user's response."""
         event = response_class(response.status)
         return self._step("1xx" if event == "1xx" else "final", response, now)
+
+    def again(self) -> bytes:
+        """The final response."""
+        return self._last.data if self._last is not None else b""
 
     def _send(self, response: Response) -> list[Effect]:
         data = response.encode()

@@ -18,6 +18,9 @@ class ServerInviteTransaction(Machine):
 
     __slots__ = ("_interval_g", "_last")
 
+    # Not COMPLETED: until its ACK is in, the refusal is sent again without being asked for.
+    RESTING = frozenset({ACCEPTED, CONFIRMED})
+
     def __init__(self, request: Request, *, reliable: bool, timers: Timers) -> None:
         super().__init__(request, reliable=reliable, timers=timers, state=PROCEEDING)
         self._interval_g = timers.t1

@@ -39,6 +39,14 @@ class Acknowledgement:
         self._locating = True
         self._user.locate(self, Target.of(self._route.next_hop))
 
+    @property
+    def sent(self) -> tuple[Hop, bytes] | None:
+        """Where it went, and as which octets; None: it could not be sent yet."""
+        if self._sent is None:
+            return None
+        hop, send = self._sent
+        return hop, send.data
+
     def repeat(self) -> None:
         """The 2xx came again: so does the ACK."""
         if self._sent is not None:

@@ -76,6 +76,9 @@ class Cancellation:
             else:
                 user.on_cancel_answered(now)
 
+    def close(self) -> None:
+        """See ``Exchange.close``: nobody holds it but its transaction."""
+
     def transport_failed(self, attempt: Attempt, detail: str, now: float) -> None:
         """The CANCEL could not be sent; the INVITE's own timers decide what becomes of it."""
         self.user.dismiss(attempt.key)

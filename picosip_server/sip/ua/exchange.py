@@ -87,7 +87,7 @@ class _Nobody:
         """See ``Handler``."""
 
 
-_NOBODY = _Nobody()
+NOBODY = _Nobody()
 
 
 class Exchange:
@@ -257,7 +257,7 @@ class Exchange:
         """Nothing comes of it any more: it lets go of those that hold it, so that all of them
         are freed by their counts of references and need not wait for the collector."""
         self.current = None
-        self.handler = _NOBODY
+        self.handler = NOBODY
 
     def _send(self, hop: Hop, credentials: tuple[tuple[str, str], ...], now: float) -> None:
         if not self._unsent:

@@ -13,6 +13,7 @@ from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect, HoldFlow
 from picosip_server.sip.ua.outputs import Failure
 from picosip_server.sip.ua.pending import Pendings
+from picosip_server.sip.ua.remains import Remains
 from picosip_server.sip.ua.subscription.header import seconds_of
 from picosip_server.sip.ua.user import Serving, TransactionUser
 from picosip_server.sip.values import LARGEST_SECONDS
@@ -34,6 +35,10 @@ class IncomingRequestUser(TransactionUser):
     def local_tag(self) -> str:
         """8.2.6.2: a response needs a To tag."""
         return self._tag
+
+    def remains(self) -> Remains | None:
+        """See ``TransactionUser.remains``."""
+        return Remains.of(self)
 
     def hand_over(self, request: Request, hop: Hop, now: float) -> list[Effect]:
         """Gives the request to the application, for as long as it may wait."""

@@ -13,10 +13,12 @@ from picosip_server.sip.build import response_to
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.transaction.effects import Deliver, Effect as TransactionEffect, Ended, Send
+from picosip_server.sip.transaction.machine import Machine
 from picosip_server.sip.transaction.server import ServerTransaction
 from picosip_server.sip.transaction.server_invite import ServerInviteTransaction
 from picosip_server.sip.ua.commands import Command
 from picosip_server.sip.ua.context import Context
+from picosip_server.sip.ua.echo import Echo
 from picosip_server.sip.ua.effects import Bind, Displace, Effect, Locate, Transmit, Unbind
 from picosip_server.sip.ua.keys import merge_key, server_key
 from picosip_server.sip.ua.listener import Listener
@@ -25,6 +27,7 @@ from picosip_server.sip.ua.outputs import Completed, Failed, Failure, FailureKin
 if TYPE_CHECKING:
     from picosip_server.sip.ua.attempt import Attempt
     from picosip_server.sip.ua.events import Event
+    from picosip_server.sip.ua.remains import Remains
 
 
 class Seeker(Protocol):
@@ -233,6 +236,28 @@ class TransactionUser:
         """It is finished, and nothing comes to it any more: what refers back to it goes, so
         that its memory is free at once and need not wait for the collector."""
 
+    def remains(self) -> Remains | None:
+        """Who takes the place of this user for the rest of its transactions, now that it is over;
+        None: it is still needed itself."""
+        return None
+
+    def rest(self, provided: Attempt | None = None) -> list[Echo] | None:
+        """Gives its transactions away, where all of them rest and nothing else can come to it;
+        None: that is not so yet. What may come to ``provided`` is provided for by whoever asks."""
+        if self._alarms or self._located:
+            return None
+        attempts, servings = self._attempts.values(), self._servings.values()
+        if not all(each is provided or each.machine.rests for each in attempts):
+            return None
+        if not all(each.machine.rests for each in servings):
+            return None
+        echoes = [_echo(each.key, None, each.hop, each.machine) for each in attempts]
+        echoes += [_echo(each.key, each.merge, each.hop, each.machine) for each in servings]
+        for attempt in attempts:
+            attempt.exchange.close()
+        self._attempts, self._servings = {}, {}
+        return echoes
+
     def command(self, command: Command, now: float) -> list[Effect]:
         """A command of the application."""
         raise NotImplementedError
@@ -406,6 +431,12 @@ class TransactionUser:
                     self.on_served(serving)
             else:
                 self.on_unacknowledged(serving, now)
+
+
+def _echo(key: Hashable, merge: Hashable | None, hop: Hop, machine: Machine) -> Echo:
+    until = machine.deadline()
+    assert until is not None, "a machine that rests has its last timer"
+    return Echo(key, merge, hop, machine.again(), until)
 
 
 def earlier(left: float | None, right: float | None) -> float | None:

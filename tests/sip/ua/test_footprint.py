@@ -12,12 +12,11 @@ ALL_TIMERS = 40.0
 """Seconds after which no transaction of a call's beginning is left (64*T1 and more)."""
 
 
-def kept(host: Host, name: str, kinds: tuple[type, ...] = (Message,)) -> list[object]:
-    """What of these kinds can be reached from a call, its shared surroundings left out."""
-    call = host.core._population.calls[name]
-    seen = {id(call.context)}
+def reachable(start: object, seen: set[int], kinds: tuple[type, ...]) -> list[object]:
+    """What of these kinds can be reached from an object, without those with the ids ``seen``."""
+    seen = set(seen)
     found: list[object] = []
-    waiting: list[object] = [call]
+    waiting = [start]
     while waiting:
         each = waiting.pop()
         if id(each) in seen or isinstance(each, (type, ModuleType)):
@@ -31,6 +30,12 @@ def kept(host: Host, name: str, kinds: tuple[type, ...] = (Message,)) -> list[ob
         else:
             waiting.extend(gc.get_referents(each))
     return found
+
+
+def kept(host: Host, name: str, kinds: tuple[type, ...] = (Message,)) -> list[object]:
+    """What of these kinds can be reached from a call, its shared surroundings left out."""
+    call = host.core._population.calls[name]
+    return reachable(call, {id(call.context)}, kinds)
 
 
 def test_a_call_that_stands_keeps_no_messages() -> None:

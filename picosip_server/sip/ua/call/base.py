@@ -12,6 +12,7 @@ from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Request
 from picosip_server.sip.replaces import Replaces
 from picosip_server.sip.ua import commands
+from picosip_server.sip.ua.attempt import Attempt
 from picosip_server.sip.ua.call.ending import EndingUser
 from picosip_server.sip.ua.call.leg import Leg
 from picosip_server.sip.ua.call.parts import Parts
@@ -19,10 +20,12 @@ from picosip_server.sip.ua.call.picture import UNSEEN, picture
 from picosip_server.sip.ua.call.session import SESSION_END, SESSION_REFRESH
 from picosip_server.sip.ua.commands import Body, Command, Policy
 from picosip_server.sip.ua.context import Context
+from picosip_server.sip.ua.echo import Echo
 from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.events import CallConfirmed
 from picosip_server.sip.ua.inspect import unsupported
 from picosip_server.sip.ua.listener import Errand, Listener
+from picosip_server.sip.ua.remains import Remains
 from picosip_server.sip.ua.snapshots import (
     CallDirection,
     CallSnapshot,
@@ -125,6 +128,16 @@ class Call(EndingUser):
         """Its dialogs and parts know it."""
         self.legs = ()
         self._parts = None
+
+    def remains(self) -> Remains | None:
+        """See ``TransactionUser.remains``."""
+        return Remains.of(self)
+
+    def rest(self, provided: Attempt | None = None) -> list[Echo] | None:
+        """See ``TransactionUser.rest``: not while a part of it outlives the call."""
+        if self._parts is not None and self._parts.alive:
+            return None
+        return super().rest(provided)
 
     def local_tag(self) -> str:
         """The tag of all our messages in this call."""

@@ -7,10 +7,12 @@ from collections.abc import Callable, Hashable
 from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.offer_answer import Side
+from picosip_server.sip.transaction.client_invite import ACCEPTED, ClientInviteTransaction
 from picosip_server.sip.ua import commands
 from picosip_server.sip.ua.acknowledgement import Acknowledgement
 from picosip_server.sip.ua.bodies import description_of
 from picosip_server.sip.ua.call.calling import OFFER_ALARM, CallingCall
+from picosip_server.sip.ua.call.late_answers import Ack, LateAnswers
 from picosip_server.sip.ua.call.leg import Leg
 from picosip_server.sip.ua.call.prack import Prack
 from picosip_server.sip.ua.commands import Body, ForkedAnswers
@@ -18,6 +20,7 @@ from picosip_server.sip.ua.events import CallAnswered
 from picosip_server.sip.ua.exchange import Exchange
 from picosip_server.sip.ua.failures import invalid
 from picosip_server.sip.ua.outputs import Failure
+from picosip_server.sip.ua.remains import Remains
 from picosip_server.sip.ua.snapshots import CallState, Cause, Termination
 
 
@@ -178,6 +181,28 @@ class OutgoingCall(CallingCall):
             self._exchange = self._invite = self._redirection = None
             for leg in self.legs:
                 leg.shed()
+
+    def remains(self) -> Remains | None:
+        """See ``TransactionUser.remains``; answered calls are waited for by ``LateAnswers``."""
+        current = None if self._exchange is None else self._exchange.current
+        if current is None:
+            return super().remains()
+        machine = current.machine
+        if not isinstance(machine, ClientInviteTransaction) or machine.state != ACCEPTED:
+            return super().remains()
+        acks: dict[str, Ack] = {}
+        for leg in self.legs:
+            sent = None if leg.acknowledgement is None else leg.acknowledgement.sent
+            if sent is None:
+                # A fork that rang may still answer, and has its own numbers (12.2.1.1).
+                return None
+            acks[leg.dialog.remote_tag] = sent
+        echoes = self.rest(current)
+        if echoes is None:
+            return None
+        return LateAnswers(
+            self, echoes, key=current.key, invite=machine.data, acks=acks, auth=self.auth
+        )
 
     def on_alarm(self, alarm: str, now: float) -> None:
         """The alarms of an outgoing call."""
