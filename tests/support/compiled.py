@@ -18,6 +18,7 @@ PURE_ALONE = (
     "tests/sip/test_exchange.py",
     "tests/sip/test_exchange_cancel.py",
     "tests/sip/test_exchange_digest.py",
+    "tests/sip/ua/test_remains.py::test_a_load_counts_what_is_repeated_after_a_call",
     # A compiled class takes no stand-in for a user, and does not show its attributes.
     "tests/engine/test_stream_connection.py::test_who_is_told_of_what_has_not_left",
     "tests/sip/auth/test_digest_client.py::test_secrets_do_not_show",
