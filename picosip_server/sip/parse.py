@@ -31,6 +31,9 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+_NO_LIMIT: Final = 2**62
+OWN: Final = Limits(message_octets=_NO_LIMIT, header_octets=_NO_LIMIT, headers=_NO_LIMIT)
+"""For what we wrote ourselves: whoever made us write it was held to limits already."""
 
 _EMPTY_LINE = b"\r\n\r\n"
 _ONCE = {"from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from picosip_server.sip.message import Request, Response
-from picosip_server.sip.parse import parse
+from picosip_server.sip.parse import OWN, parse
 from picosip_server.sip.transaction.effects import Send
 from picosip_server.sip.ua.echo import Echo
 from picosip_server.sip.ua.effects import Effect, Transmit
@@ -85,7 +85,7 @@ class Remains(TransactionUser):
         echo = self._echo(key)
         if echo is None or not echo.again:
             return None
-        message = parse(echo.again)
+        message = parse(echo.again, OWN)
         if not isinstance(message, Response):
             return None
         return Transmit(echo.hop, echo.again, message, key)
@@ -94,7 +94,7 @@ class Remains(TransactionUser):
         echo = self._echo(key)
         if echo is not None and echo.again:
             # It is seldom needed, and a message takes ten times the memory of its octets.
-            message = parse(echo.again)
+            message = parse(echo.again, OWN)
             self.transmit(echo.hop, Send(message, echo.again, retransmission=True), key)
 
     def _echo(self, key: Hashable) -> Echo | None:

@@ -67,6 +67,30 @@ def test_what_is_repeated_is_absorbed_or_answered_again(
     assert counters["retransmissions_received"] == 2
 
 
+def test_what_is_said_again_may_be_longer_than_what_may_come(
+    net: Simulation, host: Host, peer: Peer
+) -> None:
+    """As many header lines as are taken; the response has one more, its Content-Length."""
+    called(net, host, peer)
+    tag = accept(net, host, peer)
+    lines = (
+        f"BYE sip:callee@{host.address} SIP/2.0",
+        *(f"Via: SIP/2.0/UDP {peer.address}:5060;branch=z9hG4bK{n}" for n in range(252)),
+        f"From: <sip:peer@{peer.address}>;tag=peer",
+        f"To: <sip:callee@{host.address}>;tag={tag}",
+        "Call-ID: one@peer",
+        "CSeq: 2 BYE",
+    )
+    came: list[bytes] = []
+    peer.arrive = lambda data, source: came.append(data)  # type: ignore[method-assign]
+    for _ in range(2):
+        peer.octets("\r\n".join((*lines, "", "")).encode(), host.address)
+        net.run(0.1)
+    assert len(came) == 2
+    assert came[0] == came[1]
+    assert came[0].startswith(b"SIP/2.0 200 ")
+
+
 def test_other_messages_of_that_call_find_none(net: Simulation, host: Host, peer: Peer) -> None:
     """12.2.2; 9.2: to cancel what is answered has no effect; 8.2.2.2: it came another way."""
     invite, _, tag = hung_up(net, host, peer)

@@ -8,7 +8,7 @@ from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.dialog import Dialog
 from picosip_server.sip.hop import Hop
 from picosip_server.sip.message import Request, Response
-from picosip_server.sip.parse import parse
+from picosip_server.sip.parse import OWN, parse
 from picosip_server.sip.transaction.effects import Send
 from picosip_server.sip.ua.acknowledgement import Acknowledgement
 from picosip_server.sip.ua.echo import Echo
@@ -49,6 +49,11 @@ class LateAnswers(Remains):
         self._surplus: dict[str, Acknowledgement] = {}
         """The same of those that answered later."""
 
+    def let_go(self) -> None:
+        """The ACKs of the late ones know it."""
+        super().let_go()
+        self._surplus = {}
+
     def receive_response(
         self, key: Hashable, response: Response, now: float, *, flow: int = 0
     ) -> list[Effect]:
@@ -61,14 +66,14 @@ class LateAnswers(Remains):
         tag = response.to.tag
         if tag in self._acks:
             hop, data = self._acks[tag]
-            self.transmit(hop, Send(parse(data), data, retransmission=True))
+            self.transmit(hop, Send(parse(data, OWN), data, retransmission=True))
         elif tag in self._surplus:
             self._surplus[tag].repeat()
         else:
             self._end(tag, response, now)
 
     def _end(self, tag: str, response: Response, now: float) -> None:
-        invite = parse(self._invite)
+        invite = parse(self._invite, OWN)
         assert isinstance(invite, Request)
         dialog = Dialog.uac(invite, response)
         self._surplus[tag] = acknowledgement = Acknowledgement(self, dialog, invite, None)
