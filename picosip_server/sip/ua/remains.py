@@ -1,7 +1,7 @@
 """What is left of a user that is over: transactions that only absorb, or say the same again.
 
 They stay for up to 64*T1 (timers D, I, J, K and L). Until then a call would keep its dialogs,
-its messages and all that was made of them, some 7 kB for each, though nothing but a few octets
+its messages and all that was made of them, some 13 kB for each, though nothing but a few octets
 is ever needed of it any more.
 """
 
@@ -93,7 +93,7 @@ class Remains(TransactionUser):
     def _repeat(self, key: Hashable) -> None:
         echo = self._echo(key)
         if echo is not None and echo.again:
-            # It is seldom needed, and a message takes ten times the memory of its octets.
+            # It is seldom needed: so the octets alone are kept.
             message = parse(echo.again, OWN)
             self.transmit(echo.hop, Send(message, echo.again, retransmission=True), key)
 

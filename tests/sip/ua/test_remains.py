@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 from picosip_server.sip.message import Message, Request
+from picosip_server.sip.parse import DEFAULT_LIMITS, OWN, parse
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.call.base import Call
 from picosip_server.sip.ua.call.late_answers import LateAnswers
-from picosip_server.sip.ua.commands import Credentials
+from picosip_server.sip.ua.commands import Body, Credentials
 from picosip_server.sip.ua.exchange import Exchange
 from picosip_server.sip.ua.incoming_request import IncomingRequestUser
 from picosip_server.sip.ua.listener import Listener
@@ -356,6 +359,45 @@ def test_a_fork_that_answers_late_is_ended_once(net: Simulation, host: Host, pee
     net.run(GIVE_UP)
     assert host.core.idle
     assert host.kinds()[-1] == "CallEnded"
+
+
+def test_a_late_fork_of_a_large_invite_is_ended(net: Simulation, host: Host, peer: Peer) -> None:
+    """What is sent may be larger than what is taken from others."""
+    large = Body(content_type="text/plain", data=b"x" * (DEFAULT_LIMITS.message_octets + 1))
+    came: list[Message] = []
+    peer.arrive = lambda data, source: came.append(  # type: ignore[method-assign]
+        parse(data, OWN, stream=True)
+    )
+    host.invite(f"{PEER};transport=tcp", offer=large)
+    net.run(0.1)
+    (invite,) = came
+    assert isinstance(invite, Request)
+    peer.reply(invite, 200, tag="a", body=ANSWER)
+    net.run(0.1)
+    peer.within(invite, "BYE")
+    net.run(0.1)
+    assert isinstance(users(host)[0], LateAnswers)
+    peer.reply(invite, 200, tag="b", body=ANSWER)
+    net.run(0.1)
+    assert [short(each) for each in came[-2:]] == ["ACK 1", "BYE 2"]
+
+
+def test_a_late_fork_leaves_nothing_to_the_collector(
+    net: Simulation, host: Host, peer: Peer
+) -> None:
+    invite = connect(net, host, peer)
+    peer.within(invite, "BYE")
+    net.run(0.1)
+    assert isinstance(users(host)[0], LateAnswers)
+    peer.reply(invite, 200, tag="b", body=ANSWER)
+    net.run(0.1)
+    peer.reply(_request(peer, "BYE 2"), 200)
+    gc.disable()
+    try:
+        net.run(2 * GIVE_UP)
+        assert not [each for each in gc.get_objects() if isinstance(each, LateAnswers)]
+    finally:
+        gc.enable()
 
 
 def test_a_fork_that_rang_keeps_the_call_whole(net: Simulation, host: Host, peer: Peer) -> None:
