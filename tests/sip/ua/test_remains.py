@@ -385,6 +385,8 @@ def test_a_late_fork_of_a_large_invite_is_ended(net: Simulation, host: Host, pee
 def test_a_late_fork_leaves_nothing_to_the_collector(
     net: Simulation, host: Host, peer: Peer
 ) -> None:
+    # Whatever other tests have left.
+    gc.collect()
     invite = connect(net, host, peer)
     peer.within(invite, "BYE")
     net.run(0.1)
