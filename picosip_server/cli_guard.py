@@ -149,7 +149,7 @@ OverloadDelay = Annotated[
     option(
         "overload_delay",
         "SECONDS",
-        "How long messages and commands may wait before new work is refused; 0: for ever.",
+        "How long messages and commands may wait before some new work is refused; 0: for ever.",
         _LIMITS,
     ),
 ]

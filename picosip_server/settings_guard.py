@@ -96,7 +96,7 @@ class GuardSettings(BaseSettings):
     """Faulty messages within ten seconds; 0: never."""
     block_time: NotNegative = 600.0
     guard_loopback: bool = False
-    overload_delay: NotNegative = 0.5
+    overload_delay: NotNegative = 0.2
     max_transactions: Annotated[int, Field(ge=1)] = 500_000
 
 

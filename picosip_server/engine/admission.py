@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 
 from picosip_server.engine.config import EngineConfig
-from picosip_server.engine.guard.overload import OverloadDetector, Pressure
-from picosip_server.engine.intake import retry_later
+from picosip_server.engine.guard.overload import Pressure, Throttle
+from picosip_server.engine.intake import retry_later, share_of
 from picosip_server.engine.population import Population
 from picosip_server.sip.message import Request
 from picosip_server.sip.ua import commands
@@ -36,15 +37,21 @@ class Admission:
         self._max_transactions = -(-config.max_transactions // workers)
         self._population = population
         self._pressure = pressure or Pressure()
-        self.detector = OverloadDetector(config.guard.overload_delay)
+        self.throttle = Throttle(config.guard.overload_delay)
         self.secret = secrets.token_bytes(16)
         """What stateless answers are made from."""
         self.draining = False
 
     @property
-    def overloaded(self) -> bool:
-        """Whether this worker, or who takes its outputs, is too far behind for new work."""
-        return self.detector.overloaded or self._pressure.on
+    def refused_part(self) -> float:
+        """The part of new work, 0 to 1, for which this worker, or who takes its outputs, is too
+        far behind."""
+        return 1.0 if self._pressure.on else self.throttle.part
+
+    def is_too_much(self, tag: str) -> bool:
+        """Whether a request is of that part, by what ``intake.stateless_tag`` makes of it: so
+        it is again when it is repeated, while there is no relief (RFC 3261 section 8.2.7)."""
+        return share_of(tag) < self.refused_part
 
     def refuse_request(self, request: Request) -> Refusal | None:
         """RFC 3261 section 21.5.4. An OPTIONS costs nothing and is the peer's way to ask."""
@@ -65,14 +72,14 @@ class Admission:
     def refuse_command(self, command: Command) -> Failure | None:
         """Why a command that begins something fails."""
         full = self._full(a_call=isinstance(command, commands.Invite))
-        if not self._refuses(full or self.overloaded):
+        if not self._refuses(full or random.random() < self.refused_part):
             return None
         if self.draining:
             detail = "this server drains: it takes no new work; use another one"
             return Failure(kind=FailureKind.UNAVAILABLE, detail=detail)
         detail = "this server holds as many calls or transactions as it may"
         if not full:
-            detail = "this server is overloaded: it takes no new work for some seconds"
+            detail = "this server is overloaded: it takes less new work until it has caught up"
         return Failure(kind=FailureKind.EXHAUSTED, detail=detail)
 
     def _full(self, *, a_call: bool) -> bool:

@@ -131,7 +131,7 @@ class Core:
 
     def waited(self, delay: float, now: float) -> None:
         """The longest that anything of this round had to wait for its turn, in seconds."""
-        self._admission.detector.observe(delay, now)
+        self._admission.throttle.observe(delay, now)
 
     def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
         """A datagram, or one frame of a stream."""

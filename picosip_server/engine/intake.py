@@ -131,6 +131,11 @@ def seconds_by(tag: str) -> int:
     return RETRY_LEAST + int(tag, 16) % RETRY_SPREAD
 
 
+def share_of(tag: str) -> float:
+    """Where this tag lies among all there may be, 0 to 1."""
+    return int(tag, 16) / 2.0 ** (4 * len(tag))
+
+
 def answer_to_faulty(request: Request, status: int, detail: str, secret: bytes) -> Response | None:
     """The response to a request that broke the grammar, as far as it can be answered.
 

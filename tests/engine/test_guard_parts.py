@@ -1,4 +1,4 @@
-"""The parts of the guard, each by itself: lists, buckets, scanners, overload, a first look."""
+"""The parts of the guard, each by itself: lists, buckets, scanners, a first look."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import structlog
 from picosip_server.engine.arrivals import Arrivals
 from picosip_server.engine.guard.config import GuardConfig
 from picosip_server.engine.guard.guard import Guard, Screening
-from picosip_server.engine.guard.overload import HOPELESS, SUSTAINED, OverloadDetector
 from picosip_server.engine.guard.peek import begins_something
 from picosip_server.engine.guard.rate import TokenBucket
 from picosip_server.engine.guard.scanners import GARBAGE_WINDOW, Agents, Garbage
@@ -243,45 +242,6 @@ def test_guessing_may_be_free() -> None:
     for _ in range(100):
         own.guessed(FAR, 5.0)
     assert own.must_wait(FAR, 5.0) == 0.0
-
-
-# Overload.
-
-
-def test_overload_is_a_delay_that_stays() -> None:
-    detector = OverloadDetector(0.2)
-    for delay, now, overloaded in [
-        (0.3, 10.0, False),
-        (0.3, 10.5, False),
-        # It fell for a moment: the queue does not stand.
-        (0.19, 10.9, False),
-        (0.3, 11.0, False),
-        (0.3, 11.0 + SUSTAINED - 0.01, False),
-        (0.3, 11.0 + SUSTAINED, True),
-        # Hysteresis: relief is half of the target.
-        (0.15, 12.5, True),
-        (0.1, 12.6, True),
-        (0.09, 12.7, False),
-        (0.3, 12.8, False),
-    ]:
-        detector.observe(delay, now)
-        assert detector.overloaded is overloaded, now
-
-
-def test_a_hopeless_delay_counts_at_once() -> None:
-    detector = OverloadDetector(0.2)
-    detector.observe(0.2 * HOPELESS - 0.01, 10.0)
-    assert not detector.overloaded
-    detector.observe(0.2 * HOPELESS, 10.1)
-    assert detector.overloaded
-    detector.observe(0.0, 10.2)
-    assert not detector.overloaded
-
-
-def test_the_detector_can_be_off() -> None:
-    detector = OverloadDetector(0.0)
-    detector.observe(1000.0, 10.0)
-    assert not detector.overloaded
 
 
 # The first look.

@@ -60,6 +60,6 @@ class GuardConfig:
     auth_window: float = 60.0
     auth_block: bool = False
     """Whether such a source is blocked, rather than slowed."""
-    overload_delay: float = 0.5
+    overload_delay: float = 0.2
     """How long work may wait before new work is refused; 0: for ever. The default is T1: longer,
     and requests are repeated (RFC 3261 section 17.1.1.2), which is more work yet."""

@@ -11,6 +11,7 @@ from picosip_server.engine.intake import (
     retry_later,
     stamp,
     stateless_response,
+    stateless_tag,
     way_back,
 )
 from picosip_server.engine.network import Source
@@ -35,7 +36,7 @@ class Door:
         """Whether octets need not be parsed at all."""
         screening = self._guard.screen(source.host, now)
         admission = self._admission
-        if screening is Screening.OPEN and not admission.overloaded:
+        if screening is Screening.OPEN and not admission.refused_part:
             return False
         if screening is Screening.DENIED:
             self._population.counters["dropped_denied"] += 1
@@ -88,9 +89,13 @@ class Door:
         if limited and self._guard.drops:
             population.counters["dropped_rate_limit"] += 1
             return True
+        admission = self._admission
+        tag = head.tag(admission.secret)
+        if not (limited or admission.is_too_much(tag)):
+            return False
         population.counters["refused_rate_limit" if limited else "refused_overload"] += 1
         hop = hop_back(source, source.host, head.port, secure=head.secure)
-        population.send_octets(head.refuse(self._admission.secret), 503, hop)
+        population.send_octets(head.refuse(tag), 503, hop)
         return True
 
     def _refuse_unread(self, data: bytes, source: Source, now: float, *, limited: bool) -> bool:
@@ -106,6 +111,10 @@ class Door:
                 return False
             if limited:
                 self._turn_back(request, hop, now)
+            elif not self._admission.is_too_much(
+                stateless_tag(request, self._admission.secret)
+            ):
+                return False
             else:
                 self._population.counters["refused_overload"] += 1
                 self._send(request, hop, now)

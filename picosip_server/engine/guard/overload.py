@@ -1,41 +1,70 @@
-"""When a worker is so far behind that new work is to be refused."""
+"""How much of the new work is to be refused while a worker is behind."""
 
 from __future__ import annotations
 
-SUSTAINED = 1.0
-"""Seconds for which work has waited too long before that counts: a burst passes by itself."""
-HOPELESS = 4.0
-"""At so many times the delay that is allowed, nobody waits for it to be sustained."""
-RELIEF = 0.5
-"""The part of the delay that is allowed at which new work is taken again."""
+BURST = 0.5
+"""Seconds for which work must have waited too long all the time before any is refused: a burst
+passes by itself."""
+HOPELESS = 2.0
+"""At so many times the delay that is allowed, nobody waits to see whether it does."""
+UPDATE = 0.02
+"""Seconds after which the part is made anew."""
+BY_CHANGE = 0.5
+"""The part that is added when the delay rises by as much as is allowed."""
+BY_EXCESS = 0.6
+"""The part that is added in a second for which the delay is twice what is allowed."""
 
 
-class OverloadDetector:
-    """Decides by how long work had waited when its turn came.
+class Throttle:
+    """Keeps the delay at what is allowed by refusing a part of what is new.
 
-    As in CoDel (RFC 8289) it is the standing queue that counts: the delay must have been
-    above the target all the time for a while. ``target`` is seconds; 0: never overloaded.
+    A controller as that of PIE (RFC 8033 section 4.2): it goes by how long work had waited when
+    its turn came, and by whether that rises or falls. So about as much is taken as can be done.
+    To refuse all of it until the delay has gone, and then none, would have the peers wait, and
+    the server after that. ``target`` is seconds; 0: nothing is ever refused.
     """
 
     def __init__(self, target: float) -> None:
         self._target = target
+        self._part = 0.0
+        self._longest = 0.0
+        """Of the delays since the last update."""
+        self._excess = -1.0
+        """By how much the delay was above the target at the last update, in targets."""
+        self._updated = 0.0
         self._above_since: float | None = None
-        self.overloaded = False
+        self._on = False
+
+    @property
+    def part(self) -> float:
+        """The part of what is new that is to be refused, 0 to 1."""
+        return self._part if self._on else 0.0
 
     def observe(self, delay: float, now: float) -> None:
         """Notes the longest that anything of the last round had waited, in seconds."""
-        target = self._target
-        if not target:
+        if delay > self._longest:
+            self._longest = delay
+        if now - self._updated < UPDATE or not self._target:
             return
-        if delay < target:
+        # Whoever slept for long has seen nothing meanwhile.
+        elapsed = min(now - self._updated, 1.0)
+        excess = self._longest / self._target - 1.0
+        part = self._part + BY_CHANGE * (excess - self._excess) + BY_EXCESS * excess * elapsed
+        self._part = min(1.0, max(0.0, part))
+        self._excess, self._updated, self._longest = excess, now, 0.0
+        self._switch(now)
+
+    def _switch(self, now: float) -> None:
+        if self._excess < 0.0:
             self._above_since = None
-            if delay < target * RELIEF:
-                self.overloaded = False
-            return
-        if self._above_since is None:
+        elif self._above_since is None:
             self._above_since = now
-        if delay >= target * HOPELESS or now - self._above_since >= SUSTAINED:
-            self.overloaded = True
+        if not self._part:
+            self._on = False
+        elif self._above_since is not None and (
+            self._excess >= HOPELESS - 1.0 or now - self._above_since >= BURST
+        ):
+            self._on = True
 
 
 class Pressure:

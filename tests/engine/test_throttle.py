@@ -1,0 +1,102 @@
+"""What part of new work is refused: a queue in virtual time, and the controller before it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+
+from picosip_server.engine.guard.overload import BURST, HOPELESS, UPDATE, Throttle
+
+TARGET = 0.2
+CALL = 0.001
+REFUSAL = 0.0001
+"""Seconds of work."""
+
+
+def offered(ratio: float, seconds: float, *, target: float = TARGET) -> tuple[float, float, float]:
+    """So many times what can be done: the part of the time that went into calls, the longest that
+    one of them waited, and the longest after three seconds."""
+    throttle = Throttle(target)
+    waiting: deque[float] = deque()
+    now = came = busy = longest = later = 0.0
+    lot = 0.0
+    while now < seconds:
+        while came <= now:
+            waiting.append(came)
+            came += CALL / ratio
+        if not waiting:
+            now = came
+            continue
+        waited = now - waiting.popleft()
+        throttle.observe(waited, now)
+        # Spread evenly, as hashes are.
+        lot = (lot + 0.618034) % 1.0
+        if lot < throttle.part:
+            now += REFUSAL
+            continue
+        longest = max(longest, waited)
+        if now > 3.0:
+            later = max(later, waited)
+        now += CALL
+        busy += CALL
+    return busy / seconds, longest, later
+
+
+@pytest.mark.parametrize("ratio", [1.2, 1.5, 2.0, 4.0])
+def test_as_much_is_taken_as_can_be_done(ratio: float) -> None:
+    goodput, longest, later = offered(ratio, 20.0)
+    # So much is left by what it takes to refuse the others.
+    best = 1.0 - (ratio - 1.0) * REFUSAL / (CALL - REFUSAL)
+    assert goodput == pytest.approx(best, rel=0.02)
+    # Nobody waits for so long that he repeats his request (T1).
+    assert longest <= HOPELESS * TARGET + 0.02 < 0.5
+    assert later < 1.2 * TARGET
+
+
+def test_what_can_be_done_is_not_refused() -> None:
+    throttle = Throttle(TARGET)
+    for step in range(1000):
+        throttle.observe(0.19, step * 0.05)
+        assert throttle.part == 0.0
+
+
+def test_a_burst_passes_by_itself() -> None:
+    throttle = Throttle(TARGET)
+    now = 10.0
+    for delay in (0.0, 0.39, 0.3, 0.25, 0.21, 0.19, 0.1, 0.0):
+        throttle.observe(delay, now)
+        assert throttle.part == 0.0, delay
+        now += BURST / 5
+
+
+def test_a_delay_that_stays_counts() -> None:
+    throttle = Throttle(TARGET)
+    throttle.observe(0.22, 10.0)
+    throttle.observe(0.22, 10.0 + BURST - 0.01)
+    assert throttle.part == 0.0
+    throttle.observe(0.22, 10.0 + BURST + 2 * UPDATE)
+    assert 0.5 < throttle.part < 0.8
+
+
+def test_a_hopeless_delay_counts_at_once() -> None:
+    throttle = Throttle(TARGET)
+    throttle.observe(HOPELESS * TARGET, 10.0)
+    assert throttle.part == 1.0
+    throttle.observe(0.0, 10.0 + 2 * UPDATE)
+    assert throttle.part == 0.0
+
+
+def test_the_longest_since_the_last_update_counts() -> None:
+    throttle = Throttle(TARGET)
+    throttle.observe(0.0, 10.0)
+    throttle.observe(5.0, 10.0 + UPDATE / 2)
+    assert throttle.part == 0.0
+    throttle.observe(0.0, 10.0 + 2 * UPDATE)
+    assert throttle.part == 1.0
+
+
+def test_it_can_be_off() -> None:
+    throttle = Throttle(0.0)
+    throttle.observe(1000.0, 10.0)
+    assert throttle.part == 0.0
