@@ -61,5 +61,5 @@ class GuardConfig:
     auth_block: bool = False
     """Whether such a source is blocked, rather than slowed."""
     overload_delay: float = 0.2
-    """How long work may wait before new work is refused; 0: for ever. The default is T1: longer,
-    and requests are repeated (RFC 3261 section 17.1.1.2), which is more work yet."""
+    """How long work may wait before some new work is refused; 0: for ever. The default is well
+    below T1, when requests are repeated (RFC 3261 section 17.1.1.2), which is more work yet."""
