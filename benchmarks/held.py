@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,13 @@ class Growth:
     callee_octets: float
     caller_cpu: float
     callee_cpu: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.held:>7} held: caller {self.caller_octets / 1000:.1f} kB, callee "
+            f"{self.callee_octets / 1000:.1f} kB each; another call costs {self.caller_cpu:.2f} "
+            f"and {self.callee_cpu:.2f} ms of CPU"
+        )
 
 
 class Held:
@@ -93,18 +100,19 @@ class Held:
             callee_cpu=cpu[1],
         )
 
-    def hang_up(self, patience: float) -> list[load_pb.LoadReport]:
-        """Ends all, and waits until nothing of them is left; TimeoutError if something stays."""
+    def hang_up(self, patience: float) -> tuple[int, int]:
+        """Ends all, and waits so many seconds at most until nothing of them is left: how many were
+        ended in order, and how many calls, transactions and timers of both sides are left."""
         reports = [
             self._loads.Stop(load_pb.LoadServiceStopRequest(name=name, hang_up=True)).report
             for name in self._names
         ]
         deadline = time.monotonic() + patience
-        while self._caller.stats().active_actors or self._callee.stats().active_actors:
+        while left := self._caller.stats().active_actors + self._callee.stats().active_actors:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"calls are left after {patience} s")
+                break
             time.sleep(0.5)
-        return reports
+        return sum(report.succeeded for report in reports), left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +123,8 @@ class Outcome:
     growth: list[Growth]
     ended: int
     """Calls that were hung up in order."""
+    left: int
+    """Actors of both sides that were still there long after."""
     base: tuple[int, int]
     peak: tuple[int, int]
     after: tuple[int, int]
@@ -134,10 +144,12 @@ def measure_held(
     passing_seconds: float = 5.0,
     patience: float = 15.0,
     flags: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Holds ``few`` calls, then ``calls``, and ends them. Others pass
     by for ``passing_seconds`` each time. ``patience``: seconds in which the servers see that the
-    crowd has gone, and give its memory back. ``flags``: more for both servers."""
+    crowd has gone, and give its memory back. ``flags``: more for both servers. ``tell`` gets a
+    line for each step."""
     passing = max(1, round(rate * passing_seconds))
     with (
         Server(folder / "caller", *flags) as caller,
@@ -150,17 +162,22 @@ def measure_held(
         held = Held(caller, callee, channel, rate)
         held.hold(few)
         growth = [held.measure(few, passing)]
+        tell(str(growth[0]))
         if calls > few:
+            tell(f"some {(calls - few) / rate:.0f} s until {calls} are held")
             held.hold(calls - few)
             growth.append(held.measure(calls, passing))
+            tell(str(growth[1]))
         peak = held.rss()
-        reports = held.hang_up(patience=120.0 + calls / rate)
+        tell("hanging up")
+        ended, left = held.hang_up(patience=120.0 + calls / rate)
         time.sleep(patience)
         after = held.rss()
     return Outcome(
         calls=calls,
         growth=growth,
-        ended=sum(report.succeeded for report in reports),
+        ended=ended,
+        left=left,
         base=held.base,
         peak=peak,
         after=after,

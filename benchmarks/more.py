@@ -64,17 +64,11 @@ def run_memory(
     """**Memory** of held calls, and **growth**: one picoSIP calls another, inside their engines.
 
     Holds a few calls, then many; with either up it measures resident memory and what another
-    call costs. Then all are hung up: status 1 if one was lost.
+    call costs. Then all are hung up: status 1 if one was lost, or anything of them is left.
     """
     with scratch() as folder:
-        found = measure_held(calls, min(few, calls), rate, folder)
-    for one in found.growth:
-        console.print(
-            f"{one.held:>7} held: caller {one.caller_octets / 1000:.1f} kB, callee "
-            f"{one.callee_octets / 1000:.1f} kB each; another call costs {one.caller_cpu:.2f} and "
-            f"{one.callee_cpu:.2f} ms of CPU"
-        )
-    console.print(f"ended in order {found.ended}, lost {found.lost}")
+        found = measure_held(calls, min(few, calls), rate, folder, tell=console.print)
+    console.print(f"ended in order {found.ended}, lost {found.lost}, left over {found.left}")
     for name, (caller, callee) in {
         "base": found.base,
         "peak": found.peak,
@@ -82,7 +76,7 @@ def run_memory(
     }.items():
         console.print(f"{name:>7}: {caller / 2**20:.0f} and {callee / 2**20:.0f} MiB")
     write(output, "memory", asdict(found))
-    if found.lost:
+    if found.lost or found.left:
         raise typer.Exit(1)
 
 

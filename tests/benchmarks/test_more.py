@@ -31,7 +31,7 @@ def test_calls_are_held_and_end_in_order(tmp_path: Path) -> None:
         20, 5, 50, tmp_path, passing_seconds=0.5, patience=0, flags=["--sip-t1=0.1"]
     )
     assert [one.held for one in found.growth] == [5, 20]
-    assert (found.ended, found.lost) == (20, 0)
+    assert (found.ended, found.lost, found.left) == (20, 0, 0)
 
 
 @pytest.mark.peer("sipp")

@@ -10,6 +10,12 @@ from picosip_server.engine.load.part import Session
 
 SLOWEST = 100.0
 """How many are ended in a second at least."""
+MOST_LEAVING = 500
+"""How many may be on their way out before others begin to leave: a far end that gets all at once
+loses some, and what is lost is sent again until it is given up."""
+PATIENCE = 2.0
+"""Seconds after which one that has not left counts no longer: others need not wait for a far end
+that does not answer."""
 
 
 class Departures:
@@ -20,6 +26,8 @@ class Departures:
         self._rate = math.inf
         self._next: float | None = None
         """When the next one may leave; None: it is not open."""
+        self._leaving: dict[Session, float] = {}
+        """Since when each is on its way out; the first one first."""
 
     def add(self, session: Session, now: float) -> None:
         """One that stays until the queue is open."""
@@ -36,13 +44,27 @@ class Departures:
     @property
     def next(self) -> float | None:
         """When there is something to do."""
-        return self._next if self._waiting else None
+        if not self._waiting or self._next is None:
+            return None
+        if len(self._leaving) < MOST_LEAVING:
+            return self._next
+        return max(self._next, next(iter(self._leaving.values())) + PATIENCE)
+
+    def left(self, session: Session) -> bool:
+        """It is out. Whether another one had to wait for that."""
+        waited = bool(self._waiting) and len(self._leaving) >= MOST_LEAVING
+        return self._leaving.pop(session, None) is not None and waited
 
     def due(self, now: float, tick: float, most: int) -> Iterator[Session]:
         """Those whose turn it is, ``most`` of them; looked at once each ``tick``."""
-        for _ in range(min(most, len(self._waiting))):
+        leaving = self._leaving
+        while leaving and now - leaving[first := next(iter(leaving))] >= PATIENCE:
+            del leaving[first]
+        for _ in range(min(most, len(self._waiting), MOST_LEAVING - len(leaving))):
             if self._next is None or self._next > now:
                 return
             # What was missed in the last tick is made good, and no more.
             self._next = max(self._next, now - tick) + 1 / self._rate
-            yield self._waiting.popleft()
+            session = self._waiting.popleft()
+            leaving[session] = now
+            yield session

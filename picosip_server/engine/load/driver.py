@@ -349,7 +349,7 @@ class Driver(TransactionUser):
         if self._done:
             self._soon_since = now
             self._ground.schedule(self)
-        elif self._due:
+        elif self._departures.left(session) or self._due:
             # The turn of one that waits.
             self._next_tick = max(self._next_tick, now)
             self._ground.schedule(self)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
-from picosip_server.engine.load.departures import Departures
+from picosip_server.engine.load.departures import MOST_LEAVING, PATIENCE, Departures
 from picosip_server.engine.load.distributions import Constant
+from picosip_server.engine.load.driver import TICK
+from picosip_server.engine.load.part import Session
 from tests.engine.load.running import Running, answers, at_rate, calls
 from tests.engine.load.test_registrations import registrar, registrations
-from tests.engine.memory import Simulation
+from tests.engine.memory import Faults, Simulation
 from tests.sip.ua.peer import Peer
 
 
@@ -43,3 +47,53 @@ def test_what_is_stopped_goes_at_once_in_batches() -> None:
     assert len(byes) == load.figures.succeeded == 300
     # 16 of them in each millisecond.
     assert byes[-1] - start == pytest.approx(0.019, abs=0.0015)
+
+
+class Far:
+    """Sessions that leave when the test says so."""
+
+    def __init__(self, count: int) -> None:
+        self.departures = Departures()
+        self.all = [cast("Session", object()) for _ in range(count)]
+        self.departures.open(10.0, more=self.all)
+        self.gone = list(self.departures.due(10.0, TICK, count))
+
+
+def test_no_more_are_on_their_way_out_than_the_far_end_can_take() -> None:
+    far = Far(MOST_LEAVING + 2)
+    assert far.gone == far.all[:MOST_LEAVING]
+    assert far.departures.next == 10.0 + PATIENCE
+    # One is out: the next one may go.
+    assert far.departures.left(far.gone[7])
+    assert far.departures.next == 10.0
+    assert list(far.departures.due(10.1, TICK, 99)) == [far.all[-2]]
+    # Nothing changes by one that left before.
+    assert not far.departures.left(far.gone[7])
+    assert list(far.departures.due(10.2, TICK, 99)) == []
+
+
+def test_nobody_waits_for_long_for_a_far_end_that_does_not_answer() -> None:
+    far = Far(2 * MOST_LEAVING)
+    assert list(far.departures.due(10.0 + PATIENCE - 0.01, TICK, 2 * MOST_LEAVING)) == []
+    rest = list(far.departures.due(10.0 + PATIENCE, TICK, 2 * MOST_LEAVING))
+    assert rest == far.all[MOST_LEAVING:]
+    assert far.departures.next is None
+
+
+def test_a_far_end_that_answers_late_is_not_flooded() -> None:
+    simulation = Simulation()
+    near, far = simulation.host("192.0.2.1"), simulation.host("192.0.2.2")
+    Running(far, answers())
+    count = MOST_LEAVING + 300
+    load = Running(near, calls(hold=Constant(600.0)), at_rate(1000, count=count))
+    simulation.run(2.0)
+    simulation.faults = Faults(delay=0.2)
+    load.stop(hang_up=True)
+    start = simulation.now
+    simulation.run(0.39)
+    byes = [at for at, _, _, data in simulation.wire if data.startswith(b"BYE")]
+    assert len(byes) == MOST_LEAVING
+    simulation.run(until=lambda: load.ended)
+    assert load.figures.succeeded == count
+    byes = [at for at, _, _, data in simulation.wire if data.startswith(b"BYE")]
+    assert byes[MOST_LEAVING] - start == pytest.approx(0.4, abs=0.01)
