@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from picosip_server.engine.guard.config import GuardConfig
-from picosip_server.engine.guard.overload import BURST, UPDATE
+from picosip_server.engine.guard.overload import BURST, CALM, UPDATE
 from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.auth.users import User
 from picosip_server.sip.message import Message, Response
@@ -375,6 +375,12 @@ def behind(server: Server, delay: float = 5.0) -> None:
     server.core.waited(delay, server.simulation.now)
 
 
+def relieved(server: Server) -> None:
+    """Nothing waits any more, for some time."""
+    server.simulation.run(CALM)
+    server.core.waited(0.0, server.simulation.now)
+
+
 def test_an_overloaded_server_refuses_what_is_new() -> None:
     server = Server("MESSAGE")
     tag = established(server)
@@ -399,7 +405,7 @@ def test_an_overloaded_server_refuses_what_is_new() -> None:
     # And what is no SIP is found to be none.
     server.hear(JUNK)
     assert server.counter("parse_errors") == 1
-    behind(server, 0.0)
+    relieved(server)
     server.hear(request("INVITE", 400))
     assert len(server.of(events.CallReceived)) == 3
 
@@ -411,7 +417,7 @@ def test_a_server_that_is_little_behind_refuses_a_part() -> None:
     answers = [server.ask(request("INVITE", number)).status for number in range(1000)]
     assert set(answers) == {100, 503}
     refused = answers.count(503)
-    assert 400 < refused < 900
+    assert 200 < refused < 800
     # Whoever says it again gets the same.
     assert [server.ask(request("INVITE", number)).status for number in range(1000)] == answers
     # A head of another form is for the parser, and judged by the same.
@@ -435,7 +441,7 @@ def test_an_overloaded_server_takes_commands_on_what_exists() -> None:
     )
     server.hangup(server.of(events.CallReceived)[0].resource)
     assert server.request("BYE").method == "BYE"
-    behind(server, 0.0)
+    relieved(server)
     server.invite(f"sip:a@{FAR}")
     assert server.request("INVITE")
 

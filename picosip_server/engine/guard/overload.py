@@ -7,11 +7,13 @@ BURST = 0.5
 passes by itself."""
 HOPELESS = 2.0
 """At so many times the delay that is allowed, nobody waits to see whether it does."""
+CALM = 2.0
+"""Seconds for which nothing must have been refused before a burst is let pass again."""
 UPDATE = 0.02
 """Seconds after which the part is made anew."""
-BY_CHANGE = 0.5
+BY_CHANGE = 0.3
 """The part that is added when the delay rises by as much as is allowed."""
-BY_EXCESS = 0.6
+BY_EXCESS = 0.3
 """The part that is added in a second for which the delay is twice what is allowed."""
 
 
@@ -34,6 +36,8 @@ class Throttle:
         self._updated = 0.0
         self._above_since: float | None = None
         self._on = False
+        self._refused = 0.0
+        """When the part was last above 0."""
 
     @property
     def part(self) -> float:
@@ -59,12 +63,12 @@ class Throttle:
             self._above_since = None
         elif self._above_since is None:
             self._above_since = now
-        if not self._part:
-            self._on = False
-        elif self._above_since is not None and (
-            self._excess >= HOPELESS - 1.0 or now - self._above_since >= BURST
-        ):
-            self._on = True
+        if self._part:
+            self._refused = now
+        if self._on:
+            self._on = now - self._refused < CALM
+        elif self._above_since is not None:
+            self._on = self._excess >= HOPELESS - 1.0 or now - self._above_since >= BURST
 
 
 class Pressure:
