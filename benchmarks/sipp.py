@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,8 @@ class Counts:
     failed: int = 0
     resent: int = 0
     """Messages sent again, and those that came when their call was over or never was."""
+    causes: dict[str, int] = field(default_factory=dict)
+    """Why calls failed, in SIPp's words."""
 
     @classmethod
     def read(cls, text: str) -> Counts:
@@ -53,7 +55,15 @@ class Counts:
                 int(row[f"{name}(C)"])
                 for name in ("Retransmissions", "OutOfCallMsgs", "DeadCallMsgs")
             ),
+            causes={
+                cause[1]: int(value)
+                for name, value in row.items()
+                if (cause := _cause(name or "")) and int(value)
+            },
         )
+
+
+_cause = re.compile(r"Failed(?!Call\()(\w+)\(C\)").fullmatch
 
 
 def _moment(text: str) -> float:

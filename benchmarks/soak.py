@@ -51,6 +51,8 @@ class Soaked:
     plan: SoakPlan
     calls: int = 0
     succeeded: int = 0
+    causes: dict[str, int] = field(default_factory=dict)
+    """Why SIPp's calls failed, and what the server refused or dropped."""
     restarts: int = 0
     malformed: int = 0
     rss: list[tuple[float, float]] = field(default_factory=list)
@@ -78,12 +80,21 @@ class Soaked:
         if later and grown > _SLACK + _GROWTH * later[0]:
             found.append(f"memory grew by {grown / 2**20:.1f} MiB in the second half")
         if self.succeeded < 0.95 * self.calls:
-            found.append(f"only {self.succeeded} of {self.calls} calls succeeded")
+            found.append(f"only {self.succeeded} of {self.calls} calls succeeded: {self.causes}")
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """For the report."""
         return {**asdict(self), "growth": self.growth, "faults": self.faults()}
+
+
+def _refusals(server: Server) -> dict[str, int]:
+    counters = server.stats().counters
+    return {
+        name: number
+        for name, number in sorted(counters.items())
+        if name.startswith(("refused_", "dropped_")) and number
+    }
 
 
 def living(server: Server) -> dict[str, int]:
@@ -129,6 +140,7 @@ def soak(
             _run(server, sipp, seen, applications, folder, watch)
             counts = sipp.counts()
             seen.succeeded = counts.successful
+            seen.causes = {**counts.causes, **_refusals(server)}
             seen.malformed = malformed.sent
         _rest(server, seen.before)
         seen.after = living(server)

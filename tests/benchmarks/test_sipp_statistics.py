@@ -7,24 +7,37 @@ from benchmarks.sipp import Counts, first_complaint, received_again, response_ti
 STATISTICS = (
     "StartTime;LastResetTime;CurrentTime;TotalCallCreated;CurrentCall;SuccessfulCall(P);"
     "SuccessfulCall(C);FailedCall(P);FailedCall(C);OutOfCallMsgs(C);DeadCallMsgs(C);"
-    "Retransmissions(P);Retransmissions(C);\n"
+    "Retransmissions(P);Retransmissions(C);FailedMaxUDPRetrans(C);FailedUnexpectedMessage(P);"
+    "FailedUnexpectedMessage(C);FailedCallRejected(C);\n"
     "2026-01-02\t10:00:00.000000\t1767348000.000000;x;2026-01-02\t10:00:01.000000\t1767348001.000000;"
-    "100;7;90;90;3;3;0;0;0;0;\n"
+    "100;7;90;90;3;3;0;0;0;0;0;3;3;0;\n"
     "2026-01-02\t10:00:00.000000\t1767348000.000000;x;2026-01-02\t10:00:02.500000\t1767348002.500000;"
-    "200;0;105;195;2;5;1;2;3;4;\n"
+    "200;0;105;195;2;5;1;2;3;4;1;1;4;0;\n"
 )
 
 
 def test_the_last_row_counts() -> None:
     assert Counts.read(STATISTICS) == Counts(
-        elapsed=2.5, created=200, current=0, successful=195, failed=5, resent=1 + 2 + 4
+        elapsed=2.5,
+        created=200,
+        current=0,
+        successful=195,
+        failed=5,
+        resent=1 + 2 + 4,
+        causes={"MaxUDPRetrans": 1, "UnexpectedMessage": 4},
     )
 
 
 def test_a_row_that_is_being_written_does_not() -> None:
     first = STATISTICS.index("2026-01-02\t10:00:00", STATISTICS.index("100;7;"))
     assert Counts.read(STATISTICS[: first + 60]) == Counts(
-        elapsed=1.0, created=100, current=7, successful=90, failed=3, resent=0
+        elapsed=1.0,
+        created=100,
+        current=7,
+        successful=90,
+        failed=3,
+        resent=0,
+        causes={"UnexpectedMessage": 3},
     )
 
 

@@ -47,7 +47,9 @@ def test_memory_that_keeps_growing_is_a_fault() -> None:
 
 
 def test_calls_that_fail_are_a_fault_where_they_are_many() -> None:
-    assert seen(succeeded=900).faults() == ["only 900 of 1000 calls succeeded"]
+    assert seen(succeeded=900, causes={"UnexpectedMessage": 100}).faults() == [
+        "only 900 of 1000 calls succeeded: {'UnexpectedMessage': 100}"
+    ]
 
 
 def test_malformed_messages_are_the_same_again_for_the_same_seed() -> None:
