@@ -49,9 +49,9 @@ def test_as_much_is_taken_as_can_be_done(ratio: float) -> None:
     # So much is left by what it takes to refuse the others.
     best = 1.0 - (ratio - 1.0) * REFUSAL / (CALL - REFUSAL)
     assert goodput == pytest.approx(best, rel=0.02)
-    # Nobody waits for so long that he repeats his request (T1).
-    assert longest < 0.5
-    assert later < 1.2 * TARGET
+    assert longest < HOPELESS * TARGET + 0.05
+    # Then nobody waits for so long that he repeats his request (T1).
+    assert later < 1.5 * TARGET < 0.5
 
 
 def test_what_can_be_done_is_not_refused() -> None:
@@ -64,7 +64,7 @@ def test_what_can_be_done_is_not_refused() -> None:
 def test_a_burst_passes_by_itself() -> None:
     throttle = Throttle(TARGET)
     now = 10.0
-    for delay in (0.0, 0.39, 0.3, 0.25, 0.21, 0.19, 0.1, 0.0):
+    for delay in (0.0, 0.79, 0.6, 0.4, 0.21, 0.19, 0.1, 0.0):
         throttle.observe(delay, now)
         assert throttle.part == 0.0, delay
         now += BURST / 5
@@ -83,13 +83,12 @@ def test_who_was_behind_a_moment_ago_waits_no_more_for_a_burst_to_pass() -> None
     throttle = Throttle(TARGET)
     throttle.observe(HOPELESS * TARGET, 10.0)
     for now, delay, refuses in [
-        (10.1, 0.0, True),
-        (11.1, 0.0, False),
-        (12.0, 0.25, True),
-        (13.0, 0.0, False),
+        (10.1, 0.0, False),
+        (11.0, 0.25, True),
+        (12.0, 0.0, False),
         # It was calm for so long that a burst may pass again.
-        (13.0 + CALM, 0.0, False),
-        (13.1 + CALM, 0.25, False),
+        (12.0 + CALM, 0.0, False),
+        (12.1 + CALM, 0.25, False),
     ]:
         throttle.observe(delay, now)
         assert (throttle.part > 0.0) is refuses, now
@@ -100,8 +99,6 @@ def test_a_hopeless_delay_counts_at_once() -> None:
     throttle.observe(HOPELESS * TARGET, 10.0)
     assert throttle.part > 0.8
     throttle.observe(0.0, 10.0 + 2 * UPDATE)
-    assert 0.0 < throttle.part < 0.4
-    throttle.observe(0.0, 11.1)
     assert throttle.part == 0.0
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-BURST = 0.5
+BURST = 1.0
 """Seconds for which work must have waited too long all the time before any is refused: a burst
 passes by itself."""
-HOPELESS = 2.0
+HOPELESS = 4.0
 """At so many times the delay that is allowed, nobody waits to see whether it does."""
 CALM = 2.0
 """Seconds for which nothing must have been refused before a burst is let pass again."""
