@@ -36,6 +36,7 @@ class TimerQueue:
                 continue
             user.scheduled = None
             yield user
+        self._sweep()
 
     def schedule(self, user: TransactionUser) -> None:
         """Notes the user's present deadline.
@@ -63,6 +64,9 @@ class TimerQueue:
         user.scheduled = None
         entry.user = None
         self._stale += 1
+        self._sweep()
+
+    def _sweep(self) -> None:
         if self._stale > max(FEW, len(self._heap) // 2):
             self._heap = [each for each in self._heap if each[2].user is not None]
             heapq.heapify(self._heap)
