@@ -187,9 +187,9 @@ def run_soak(
         task = progress.add_task("soak", total=seconds)
         seen = soak(plan, folder, lambda passed: progress.update(task, completed=passed))
     console.print(
-        f"{seen.succeeded} of {seen.calls} calls succeeded {seen.causes}, {seen.restarts} restarts, "
-        f"{seen.malformed} malformed messages; memory {seen.growth * 60 / 1024:+.0f} KiB a minute "
-        f"in the second half; left: {seen.after}"
+        f"{seen.succeeded} of {seen.calls} calls succeeded {seen.causes}, "
+        f"{seen.restarts} restarts, {seen.malformed} malformed messages; memory "
+        f"{seen.growth * 60 / 1024:+.0f} KiB a minute in the second half; left: {seen.after}"
     )
     write(output, "soak", seen.as_dict())
     points = [(seconds, octets / 2**20) for seconds, octets in seen.rss]

@@ -22,6 +22,7 @@ from dataclasses import field, replace
 from functools import lru_cache
 
 from picosip_server.frozen import dataclass
+from picosip_server.remembered import forgettable
 from picosip_server.sdp import rules
 from picosip_server.sdp.errors import SdpError
 from picosip_server.sdp.limits import Limits
@@ -250,6 +251,7 @@ def _attribute(value: str) -> Attribute:
 
 
 _kept_attribute = lru_cache(maxsize=_MOST_KEPT)(_attribute)
+forgettable(_kept_attribute.cache_clear)
 
 
 def _split(value: str, count: int) -> list[str]:

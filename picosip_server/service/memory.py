@@ -8,6 +8,8 @@ import gc
 import sys
 from collections.abc import Callable
 
+from picosip_server.remembered import forget_all
+
 _LOOK_EVERY = 5.0
 """Seconds."""
 _CROWD = 10_000
@@ -36,8 +38,10 @@ def give_back() -> None:
 
     The interpreter frees memory by the megabyte, and keeps tens of thousands of small objects
     for use again, such as tuples, wherever they lie: after a crowd nearly each megabyte has
-    one. A full collection lets go of those.
+    one. A full collection lets go of those. What is remembered goes before, since it is as
+    scattered.
     """
+    forget_all()
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     # glibc has it, musl has not.

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator
 import structlog
 
 from picosip.v1 import load_service_pb2 as pb
-from picosip_server.engine.load.figures import LoadFigures, Samples, add
+from picosip_server.engine.load.figures import LoadFigures
+from picosip_server.engine.load.samples import Samples
 from picosip_server.engine.load.script import Load
 from picosip_server.service import errors
 from picosip_server.service.bridge import Bridge
@@ -38,7 +39,7 @@ class RunningLoad:
         self._histograms = load_reports.Histograms()
         self._reported = self._figures
         """Those of the last report to the streams."""
-        self._new: Samples = {}
+        self._new = Samples()
         """Setup times since then."""
         self._error: ApiError | None = None
         self._latest = pb.LoadReport()
@@ -93,7 +94,7 @@ class RunningLoad:
         report = self._made(figures)
         before, new = self._reported, self._new
         report.interval.CopyFrom(load_reports.interval(before, figures, new))
-        self._reported, self._new = figures, {}
+        self._reported, self._new = figures, Samples()
         async with self._news:
             self._latest = report
             self._number += 1
@@ -101,7 +102,7 @@ class RunningLoad:
 
     def _take(self, figures: LoadFigures) -> None:
         self._figures = figures
-        add(self._new, self._histograms.update(figures))
+        self._new.include(self._histograms.update(figures))
 
     def _made(self, figures: LoadFigures) -> pb.LoadReport:
         state = pb.LoadReport.STATE_STOPPING if figures.stopping else pb.LoadReport.STATE_RUNNING

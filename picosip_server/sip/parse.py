@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from picosip_server.frozen import dataclass
+from picosip_server.remembered import forgettable
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import is_token
 from picosip_server.sip.headers import Field, Headers, canonical, known_names
@@ -124,6 +125,8 @@ class _Start:
 _known = known_names()
 _starts: dict[str, _Start] = {}
 _fields: dict[str, Field] = {}
+forgettable(_starts.clear)
+forgettable(_fields.clear)
 
 
 def _read_head(head: bytes, limits: Limits) -> tuple[Request | Response | None, ParseError | None]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from picosip_server.frozen import dataclass
+from picosip_server.remembered import forgettable
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import HOST, NO_PARAMS, URI_PARAMS, Params, port_number
 
@@ -135,6 +136,7 @@ def _parse(text: str) -> Uri:
 
 
 _parse_kept = lru_cache(maxsize=MOST_KEPT)(_parse)
+forgettable(_parse_kept.cache_clear)
 
 
 def _parse_opaque(text: str) -> Uri:

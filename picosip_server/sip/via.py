@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from picosip_server.frozen import dataclass
+from picosip_server.remembered import forgettable
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import (
     HOST,
@@ -127,6 +128,7 @@ def _parse(text: str) -> Via:
 
 
 _parse_kept = lru_cache(maxsize=MOST_KEPT)(_parse)
+forgettable(_parse_kept.cache_clear)
 
 
 def parse_list(text: str) -> list[Via]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+from picosip_server.engine.timer_queue import FEW
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.call.outgoing import OutgoingCall
 from picosip_server.sip.ua.commands import Policy
@@ -38,6 +39,26 @@ def test_calls_that_ended_are_forgotten_long_before_their_longest_timer() -> Non
     caller.invite("sip:piet@10.0.0.2", policy=Policy(max_duration=86_400.0))
     simulation.run(86_500.0)
     assert len(caller.of(events.CallEnded)) == 1
+
+
+def test_what_is_passed_over_goes_when_others_fire_too() -> None:
+    """Each entry that stays keeps the page of memory that it lies in."""
+    simulation = Simulation()
+    caller, callee = simulation.host("10.0.0.1"), simulation.host("10.0.0.2")
+    callee.on_event = lambda event: (
+        callee.answer(event.resource) if isinstance(event, events.CallReceived) else None
+    )
+    for _ in range(3 * FEW):
+        caller.invite("sip:piet@10.0.0.2", policy=Policy(max_duration=86_400.0))
+    simulation.run(60.0)
+    for event in caller.of(events.CallConfirmed):
+        caller.on_call(commands.Hangup, event.resource)
+    # Half of the entries are passed over, which is not too many, until the others have fired.
+    simulation.run(60.0)
+    for host in (caller, callee):
+        assert host.core.idle
+        heap = host.core._population.timers._heap
+        assert len(heap) <= FEW
 
 
 def test_actors_and_timers_are_counted_until_their_last_moment() -> None:

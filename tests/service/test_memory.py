@@ -7,7 +7,13 @@ import sys
 
 import pytest
 
-from picosip_server.service.memory import Ebb
+from picosip_server.engine.transport.numeric import numeric
+from picosip_server.sdp import parse as sdp
+from picosip_server.service.memory import Ebb, give_back
+from picosip_server.sip.parse import parse
+from picosip_server.sip.uri import Uri
+from picosip_server.sip.via import Via
+from tests.engine.probe import octets
 
 
 class Engine:
@@ -78,3 +84,25 @@ print(kept - resident())
 def test_what_the_interpreter_keeps_for_use_again_goes_back() -> None:
     done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 20_000_000
+
+
+DESCRIPTION = b"v=0\r\no=- 1 1 IN IP4 x\r\ns=-\r\nt=0 0\r\na=rtpmap:0 PCMU/8000\r\n"
+OPTIONS = octets("OPTIONS", "Subject: never said before")
+
+
+def test_what_was_remembered_to_save_time_is_forgotten() -> None:
+    def read() -> list[object]:
+        return [
+            Uri.parse("sip:a@example.com"),
+            Via.parse("SIP/2.0/UDP far.example;branch=z9hG4bKa").host,
+            numeric("192.0.2.1"),
+            sdp.parse(DESCRIPTION).attributes[0],
+            parse(OPTIONS).headers.first("subject"),
+        ]
+
+    before = read()
+    assert all(one is other for one, other in zip(before, read(), strict=True))
+    give_back()
+    after = read()
+    assert not any(one is other for one, other in zip(before, after, strict=True))
+    assert after[:-1] == before[:-1]

@@ -111,9 +111,7 @@ class Door:
                 return False
             if limited:
                 self._turn_back(request, hop, now)
-            elif not self._admission.is_too_much(
-                stateless_tag(request, self._admission.secret)
-            ):
+            elif not self._admission.is_too_much(stateless_tag(request, self._admission.secret)):
                 return False
             else:
                 self._population.counters["refused_overload"] += 1

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from picosip_server.engine.load import causes
 from picosip_server.engine.load.calls import BYE
-from picosip_server.engine.load.figures import note
 from picosip_server.engine.load.mirror import answer_to, audio_at
 from picosip_server.engine.load.part import Part, Session
 from picosip_server.engine.load.script import AnswerScript, Outcome
@@ -89,7 +88,7 @@ class AnsweredCall(Session):
 
     def _acknowledged(self, now: float) -> None:
         self._confirmed = True
-        note(self.part.figures.setup, now - self.began)
+        self.part.figures.setup.note(now - self.began)
         hold = self._script.hold
         if hold is not None:
             self.part.later(self, now + hold.draw(self.part.random))
@@ -172,7 +171,7 @@ class AnsweredCall(Session):
             self.part.over_with(self, now, f"bye_{causes.of_failure(failure)}")
             return
         if self._confirmed and self._ending is not None:
-            note(self.part.figures.teardown, now - self._ending)
+            self.part.figures.teardown.note(now - self._ending)
         if self._ended is not None:
             self._settle(self._ended, now)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from picosip_server.engine.load import causes
 from picosip_server.engine.load.distributions import Distribution
-from picosip_server.engine.load.figures import note
 from picosip_server.engine.load.mirror import answer_to
 from picosip_server.engine.load.part import Part, Session
 from picosip_server.sip.ua import commands
@@ -62,7 +61,7 @@ class PlacedCall(Session):
     def _progressed(self, event: CallProgressed, now: float) -> None:
         if not self._rang and 180 <= event.status < 190:
             self._rang = True
-            note(self.part.figures.post_dial_delay, now - self.began)
+            self.part.figures.post_dial_delay.note(now - self.began)
         if event.reliable and event.description is not None:
             self._asked(event.description, now)
 
@@ -72,7 +71,7 @@ class PlacedCall(Session):
         self._answered = True
         figures = self.part.figures
         figures.responses[event.status] = figures.responses.get(event.status, 0) + 1
-        note(figures.setup, now - self.began)
+        figures.setup.note(now - self.began)
         if event.description is not None:
             self._asked(event.description, now)
 
@@ -112,7 +111,7 @@ class PlacedCall(Session):
             self.part.over_with(self, now, f"bye_{causes.of_failure(failure)}")
             return
         if self._answered and self._ending is not None:
-            note(self.part.figures.teardown, now - self._ending)
+            self.part.figures.teardown.note(now - self._ending)
         if self._ended is not None:
             self._settle(self._ended, now)
 

@@ -5,35 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-MICROSECONDS = 1_000_000
-LONGEST = 3600 * MICROSECONDS
-"""What takes longer is counted as that long."""
-_PRECISION = 11
-"""Bits kept of a time: three decimal digits, as an HdrHistogram of that precision has them."""
-
-Samples = dict[int, int]
-"""How often each time was measured: microseconds, rounded down to the precision kept."""
-
-
-def rounded(seconds: float) -> int:
-    """A time in microseconds with the precision kept."""
-    value = min(int(seconds * MICROSECONDS + 0.5), LONGEST)
-    if value <= 0:
-        return 0
-    lost = value.bit_length() - _PRECISION
-    return value if lost <= 0 else value >> lost << lost
-
-
-def note(samples: Samples, seconds: float) -> None:
-    """One more time was measured."""
-    value = rounded(seconds)
-    samples[value] = samples.get(value, 0) + 1
-
-
-def add(samples: Samples, more: Samples) -> None:
-    """Those of another part of the load."""
-    for value, count in more.items():
-        samples[value] = samples.get(value, 0) + count
+from picosip_server.engine.load.samples import Samples
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,13 +29,13 @@ class LoadFigures:
     received_again: int = 0
     responses: dict[int, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
-    setup: Samples = field(default_factory=dict)
-    post_dial_delay: Samples = field(default_factory=dict)
-    teardown: Samples = field(default_factory=dict)
+    setup: Samples = field(default_factory=Samples)
+    post_dial_delay: Samples = field(default_factory=Samples)
+    teardown: Samples = field(default_factory=Samples)
 
     def counts(self) -> LoadFigures:
         """Without what was measured."""
-        return replace(self, setup={}, post_dial_delay={}, teardown={})
+        return replace(self, setup=Samples(), post_dial_delay=Samples(), teardown=Samples())
 
     def copy(self) -> LoadFigures:
         """The figures of now, for another thread."""
@@ -71,9 +43,9 @@ class LoadFigures:
             self,
             responses=dict(self.responses),
             failures=dict(self.failures),
-            setup=dict(self.setup),
-            post_dial_delay=dict(self.post_dial_delay),
-            teardown=dict(self.teardown),
+            setup=self.setup.copy(),
+            post_dial_delay=self.post_dial_delay.copy(),
+            teardown=self.teardown.copy(),
         )
 
 
@@ -96,7 +68,7 @@ def total(parts: Iterable[LoadFigures]) -> LoadFigures:
             whole.responses[code] = whole.responses.get(code, 0) + count
         for cause, count in part.failures.items():
             whole.failures[cause] = whole.failures.get(cause, 0) + count
-        add(whole.setup, part.setup)
-        add(whole.post_dial_delay, part.post_dial_delay)
-        add(whole.teardown, part.teardown)
+        whole.setup.include(part.setup)
+        whole.post_dial_delay.include(part.post_dial_delay)
+        whole.teardown.include(part.teardown)
     return whole

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from picosip_server.engine.load import causes
 from picosip_server.engine.load.distributions import Distribution
-from picosip_server.engine.load.figures import note
 from picosip_server.engine.load.part import Part, Session
 from picosip_server.sip.message import Response
 from picosip_server.sip.ua import commands
@@ -63,7 +62,7 @@ class MadeRegistration(Session):
         self._made = True
         responses = self.part.figures.responses
         responses[200] = responses.get(200, 0) + 1
-        note(self.part.figures.setup, now - self.began)
+        self.part.figures.setup.note(now - self.began)
         if self._hold is None:
             self._bound(self, now)
         else:
@@ -94,7 +93,7 @@ class MadeRegistration(Session):
             self.part.over_with(self, now, f"removal_{causes.of_failure(failure)}")
             return
         if self._made:
-            note(self.part.figures.teardown, now - self._ending)
+            self.part.figures.teardown.note(now - self._ending)
         self.part.over_with(self, now, "" if self._made else causes.STOPPED)
 
 
@@ -112,7 +111,7 @@ class SentRequest(Session):
             status = response.status
             figures.responses[status] = figures.responses.get(status, 0) + 1
             if status < 300:
-                note(figures.setup, now - self.began)
+                figures.setup.note(now - self.began)
                 self.part.over_with(self, now)
             else:
                 self.part.over_with(self, now, str(status))

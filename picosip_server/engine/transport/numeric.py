@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
+from picosip_server.remembered import forgettable
+
 
 @lru_cache(maxsize=8192)
 def numeric(host: str) -> tuple[str, int] | None:
@@ -17,3 +19,6 @@ def numeric(host: str) -> tuple[str, int] | None:
     except ValueError:
         return None
     return str(address), address.version
+
+
+forgettable(numeric.cache_clear)

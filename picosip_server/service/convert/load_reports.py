@@ -6,7 +6,8 @@ from google.protobuf.duration_pb2 import Duration
 from hdrh.histogram import HdrHistogram
 
 from picosip.v1 import load_service_pb2 as pb
-from picosip_server.engine.load.figures import LONGEST, MICROSECONDS, LoadFigures, Samples
+from picosip_server.engine.load.figures import LoadFigures
+from picosip_server.engine.load.samples import LONGEST, MICROSECONDS, Samples
 from picosip_server.service.convert import values
 
 _DIGITS = 3
@@ -18,16 +19,11 @@ class Growing:
 
     def __init__(self) -> None:
         self._hdr = HdrHistogram(1, LONGEST, _DIGITS)
-        self._samples: Samples = {}
+        self._samples = Samples()
 
     def update(self, samples: Samples) -> Samples:
         """Takes the samples as they now are; gives those that are new."""
-        known = self._samples
-        new = {
-            value: count - known.get(value, 0)
-            for value, count in samples.items()
-            if count != known.get(value, 0)
-        }
+        new = samples.since(self._samples)
         for value, count in new.items():
             self._hdr.record_value(value, count)
         self._samples = samples
@@ -35,15 +31,15 @@ class Growing:
 
     def report(self, *, whole: bool = True) -> pb.LoadHistogram | None:
         """The figures; ``whole``: with the histogram itself. None: nothing was measured."""
-        samples, hdr = self._samples, self._hdr
+        samples, hdr = list(self._samples.items()), self._hdr
         if not samples:
             return None
-        count = sum(samples.values())
-        mean = sum(value * number for value, number in samples.items()) / count
+        count = sum(number for _, number in samples)
+        mean = sum(value * number for value, number in samples) / count
         at = hdr.get_percentile_to_value_dict([100 * each for each in _QUANTILES])
         return pb.LoadHistogram(
             count=count,
-            min=_duration(min(samples)),
+            min=_duration(samples[0][0]),
             mean=_duration(mean),
             max=_duration(hdr.get_max_value()),
             quantiles=[

@@ -7,7 +7,6 @@ from collections.abc import Hashable
 
 from picosip_server.sip.hop import Hop
 
-
 TOGETHER = 1 / 16
 """Seconds: those that would end one after the other within so long end together, so that nobody
 is woken for each."""
