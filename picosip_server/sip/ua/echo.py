@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 
 from picosip_server.sip.hop import Hop
-
-TOGETHER = 1 / 16
-"""Seconds: those that would end one after the other within so long end together, so that nobody
-is woken for each."""
 
 
 class Echo:
@@ -26,5 +21,5 @@ class Echo:
         self.hop = hop
         self.again = again
         """What is sent when the far end says again what it said last; empty: nothing."""
-        self.until = math.ceil(until / TOGETHER) * TOGETHER
-        """When the transaction ends, or a little later: its timers are the least that it waits."""
+        self.until = until
+        """When the transaction ends."""
