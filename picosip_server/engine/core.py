@@ -248,6 +248,10 @@ class Core:
         """How many transactions and dialogs there are; may be read from other threads."""
         return len(self._population.routes)
 
+    def compact(self) -> None:
+        """Its tables are no larger than what is in them."""
+        self._population.compact()
+
     @property
     def idle(self) -> bool:
         """Whether nothing at all is left: no user, no routing key, no timer that matters."""

@@ -225,6 +225,11 @@ class Engine:
         for worker in self._workers:
             worker.post(_with(worker, lambda core, now: core.abandon_all(now)))
 
+    def compact(self) -> None:
+        """Has the tables be as large as what is in them, after a crowd."""
+        for worker in self._workers:
+            worker.post(_with(worker, lambda core, now: core.compact()))
+
     def begin_load(self, load: Load, host: str, token: Hashable, over: Hashable) -> None:
         """Begins a load, in equal parts on all workers.
 

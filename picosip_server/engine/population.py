@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 
 from picosip_server.engine import tracing
 from picosip_server.engine.accounts import Accounts
+from picosip_server.engine.farewell import Farewell
 from picosip_server.engine.flows import Flows, Held
 from picosip_server.engine.network import Network, Sender, Source, Ticket, Unreachable
 from picosip_server.engine.snapshot import Snapshot
@@ -76,6 +77,7 @@ class Population:
         self.counters: dict[str, int] = defaultdict(int)
         self.outbox: list[Output] = []
         self.tracing = False
+        self._farewell = Farewell(context, self._end)
         self._waiting_for_end: list[Callable[[], None]] = []
 
     def run(self, user: TransactionUser, effects: list[Effect], now: float) -> None:
@@ -349,16 +351,20 @@ class Population:
             self.publications.pop(user.name, None)
         else:
             return
+        if self._farewell.left(user):
+            self.timers.schedule(self._farewell)
         self._check_ended()
 
     def end_all(self, ended: Callable[[], None], now: float) -> None:
         """Ends all that lives; ``ended`` is called when the last one is gone."""
-        for standing in self.standing():
-            self.run(standing, standing.shut_down(now), now)
-        for call in list(self.calls.values()):
-            self.run(call, call.shut_down(now), now)
+        users = (*self.standing(), *self.calls.values())
         self._waiting_for_end.append(ended)
+        self.run(self._farewell, self._farewell.begin(users, now), now)
         self._check_ended()
+
+    def _end(self, user: TransactionUser, now: float) -> None:
+        if isinstance(user, (Call, Registration, Subscriber, Publication)):
+            self.run(user, user.shut_down(now), now)
 
     def abandon_all(self, now: float) -> None:
         """Ends what is left at once: nobody answers, and the server goes."""
@@ -384,6 +390,15 @@ class Population:
             waiting, self._waiting_for_end = self._waiting_for_end, []
             for ended in waiting:
                 ended()
+
+    def compact(self) -> None:
+        """Makes the tables as large as what is in them: a dict keeps the size that it once had."""
+        self.routes = dict(self.routes)
+        self.calls = dict(self.calls)
+        self.registrations = dict(self.registrations)
+        self.subscribers = dict(self.subscribers)
+        self.publications = dict(self.publications)
+        self.subscriptions = dict(self.subscriptions)
 
     # Figures.
 

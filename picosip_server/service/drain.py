@@ -18,7 +18,7 @@ _log = structlog.get_logger(__name__)
 _LOOK_EVERY = 0.1
 """Seconds between looks at how many calls are left."""
 _ENDING_TAKES = 5.0
-"""Seconds for the far ends to answer, before the server goes all the same."""
+"""Seconds in which no far end has answered, before the server goes all the same."""
 
 
 class Drain:
@@ -84,16 +84,17 @@ class Drain:
         _log.info("drained")
 
     async def _end(self, stats: EngineStats) -> None:
-        _log.info("ending", **_left(stats))
+        left = _left(stats)
+        _log.info("ending", **left)
         bridge = self._backend.bridge
         ending = asyncio.create_task(bridge.end_all_calls())
-        await asyncio.wait((ending,), timeout=_ENDING_TAKES)
-        if not ending.done():
-            _log.warning(
-                "far ends do not answer: what is left ends without them",
-                **_left(bridge.engine.stats()),
-            )
-            bridge.engine.abandon_all()
+        # Very many take their time, since no more end at once than far ends can follow.
+        while not (await asyncio.wait((ending,), timeout=_ENDING_TAKES))[0]:
+            before, left = left, _left(bridge.engine.stats())
+            if left == before:
+                _log.warning("far ends do not answer: what is left ends without them", **left)
+                bridge.engine.abandon_all()
+                break
         await ending
 
 

@@ -16,6 +16,8 @@ _CROWD = 10_000
 """Transactions and dialogs. What fewer had is used again for the next ones."""
 _LEFT = 0.25
 """The part that may be left: it is searched, and nothing else is done meanwhile."""
+_TURNS = 1.0
+"""Seconds for the engine to take a turn, however busy it is."""
 _FEW = 100
 """So few make no difference any more, even if they become fewer still."""
 
@@ -53,16 +55,22 @@ class Ebb:
     """Sees when a crowd has gone, by what is left of it.
 
     ``size`` gives the number of transactions and dialogs, of which a call in its course has a
-    handful.
+    handful; ``compact`` has the engine, soon, make its tables as large as what is in them.
     """
 
-    def __init__(self, size: Callable[[], int], give_back: Callable[[], None] = give_back) -> None:
+    def __init__(
+        self,
+        size: Callable[[], int],
+        compact: Callable[[], None],
+        give_back: Callable[[], None] = give_back,
+    ) -> None:
         self._size = size
+        self._compact = compact
         self._give_back = give_back
         self._peak = self._last = 0
 
-    def look(self) -> None:
-        """Gives memory back if a crowd was there since the last time, and most of it has gone.
+    def look(self) -> bool:
+        """Whether a crowd was there since the last time, and most of it has gone.
 
         Not while it still is going: once is enough.
         """
@@ -71,12 +79,15 @@ class Ebb:
         self._last = size
         self._peak = max(self._peak, size)
         if self._peak < _CROWD or size > self._peak * _LEFT or (going and size > _FEW):
-            return
+            return False
         self._peak = size
-        self._give_back()
+        return True
 
     async def watch(self) -> None:
-        """Looks every few seconds, until it is cancelled."""
+        """Looks every few seconds, and gives memory back then, until it is cancelled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            self.look()
+            if self.look():
+                self._compact()
+                await asyncio.sleep(_TURNS)
+                self._give_back()

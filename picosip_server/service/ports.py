@@ -72,6 +72,9 @@ class EnginePort(Protocol):
     def size(self) -> int:
         """How many transactions and dialogs there are, which takes no time."""
 
+    def compact(self) -> None:
+        """Makes its tables as large as what is in them, soon: a crowd has gone."""
+
     def stop(self) -> None:
         """Closes the sockets and ends the threads."""
 

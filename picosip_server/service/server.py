@@ -175,7 +175,8 @@ class Server:
 
     async def give_back_memory(self) -> None:
         """Does so whenever a crowd has gone, until it is cancelled."""
-        await memory.Ebb(self._bridge.engine.size).watch()
+        engine = self._bridge.engine
+        await memory.Ebb(engine.size, engine.compact).watch()
 
     def _on_event(self, event: Event) -> None:
         self._event_log.append(event)

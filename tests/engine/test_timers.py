@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 from picosip_server.engine.timer_queue import FEW
 from picosip_server.sip.ua import commands, events
@@ -77,3 +78,28 @@ def test_actors_and_timers_are_counted_until_their_last_moment() -> None:
     for host in (caller, callee):
         assert host.core.stats().active_actors == 0
         assert host.core.stats().waiting_timers == 0
+
+
+def test_tables_are_as_large_as_what_is_in_them_once_that_is_asked_for() -> None:
+    simulation = Simulation()
+    caller, callee = simulation.host("10.0.0.1"), simulation.host("10.0.0.2")
+    callee.on_event = lambda event: (
+        callee.answer(event.resource) if isinstance(event, events.CallReceived) else None
+    )
+    for _ in range(300):
+        caller.invite("sip:piet@10.0.0.2")
+    simulation.run(60.0)
+    population = callee.core._population
+    first, *others = caller.of(events.CallConfirmed)
+    for event in others:
+        caller.on_call(commands.Hangup, event.resource)
+    simulation.run(60.0)
+    before = sys.getsizeof(population.routes), sys.getsizeof(population.calls)
+    callee.core.compact()
+    after = sys.getsizeof(population.routes), sys.getsizeof(population.calls)
+    assert after[0] < before[0] / 10 and after[1] < before[1] / 10
+    # What is there is still found.
+    caller.on_call(commands.Hangup, first.resource)
+    simulation.run(60.0)
+    assert len(callee.of(events.CallEnded)) == 300
+    assert callee.core.idle

@@ -110,6 +110,9 @@ class ScriptedEngine:
     def abandon_all(self) -> None:
         """Nothing is left to wait for: ``end_all_calls`` ends all at once."""
 
+    def compact(self) -> None:
+        """There is nothing to do."""
+
     def size(self) -> int:
         return len(self._calls)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from picosip_server.engine.transport.numeric import numeric
 from picosip_server.sdp import parse as sdp
+from picosip_server.service import memory
 from picosip_server.service.memory import Ebb, give_back
 from picosip_server.sip.parse import parse
 from picosip_server.sip.uri import Uri
@@ -21,19 +23,14 @@ class Engine:
 
     def __init__(self) -> None:
         self.size = 0
-        self.given = 0
-        """How often memory was given back."""
-        self._ebb = Ebb(lambda: self.size, self._give_back)
-
-    def _give_back(self) -> None:
-        self.given += 1
+        self._ebb = Ebb(lambda: self.size, lambda: None, lambda: None)
 
     def see(self, *sizes: int) -> int:
-        """Looks at each of these; gives how often memory went back."""
-        before = self.given
+        """Looks at each of these; gives how often a crowd had gone."""
+        gone = 0
         for self.size in sizes:
-            self._ebb.look()
-        return self.given - before
+            gone += self._ebb.look()
+        return gone
 
 
 def test_after_a_crowd_memory_goes_back_once() -> None:
@@ -60,6 +57,26 @@ def test_nothing_is_searched_while_many_are_there() -> None:
 
 def test_a_crowd_that_goes_one_by_one_is_noticed() -> None:
     assert Engine().see(*range(30_000, -1, -10)) == 1
+
+
+async def test_tables_are_made_small_before_memory_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(memory, "_TURNS", 0.0)
+    sizes = iter((80_000, 0))
+    seen: list[str] = []
+    done = asyncio.Event()
+
+    def back() -> None:
+        seen.append("back")
+        done.set()
+
+    ebb = Ebb(lambda: next(sizes, 0), lambda: seen.append("compact"), back)
+    watching = asyncio.create_task(ebb.watch())
+    await asyncio.wait_for(done.wait(), 10.0)
+    watching.cancel()
+    assert seen == ["compact", "back"]
 
 
 # In a process of its own: here there is room enough among what other tests left.

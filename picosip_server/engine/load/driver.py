@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
+from picosip_server.engine.departures import Departures
 from picosip_server.engine.load import causes
 from picosip_server.engine.load.answers import AnsweredCall
 from picosip_server.engine.load.arrivals import Arrivals
 from picosip_server.engine.load.calls import PlacedCall
-from picosip_server.engine.load.departures import Departures
 from picosip_server.engine.load.distributions import Mix
 from picosip_server.engine.load.figures import LoadFigures
 from picosip_server.engine.load.ground import Ground
@@ -80,7 +80,7 @@ class Driver(TransactionUser):
         self._soon_since = now
         self._later: list[tuple[float, int, Session]] = []
         self._laters = 0
-        self._departures = Departures()
+        self._departures: Departures[Session] = Departures()
         """Registrations that stay until the load ends, or all that is to end at once."""
         self._cleared: set[tuple[str, int]] = set()
         """Addresses that were found to be allowed."""
@@ -193,7 +193,11 @@ class Driver(TransactionUser):
         self._next_tick = now + TICK
         if self.figures.stopping:
             for session in self._departures.due(now, TICK, BATCH):
-                session.hang_up(now)
+                if session in self._sessions:
+                    session.hang_up(now)
+                else:
+                    # It has ended by itself while it waited.
+                    self._departures.left(session)
             return
         arrivals = self._arrivals
         if arrivals is None:

@@ -1,12 +1,13 @@
-"""What a load ends when it begins nothing more: one after the other, not all in one moment."""
+"""Very many that are to end: one after the other, not all in one moment."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Generic, TypeVar
 
-from picosip_server.engine.load.part import Session
+T = TypeVar("T", bound=Hashable)
 
 SLOWEST = 100.0
 """How many are ended in a second at least."""
@@ -18,24 +19,24 @@ PATIENCE = 2.0
 that does not answer."""
 
 
-class Departures:
+class Departures(Generic[T]):
     """A queue whose members leave at a rate, once it is open."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Session] = deque()
+        self._waiting: deque[T] = deque()
         self._rate = math.inf
         self._next: float | None = None
         """When the next one may leave; None: it is not open."""
-        self._leaving: dict[Session, float] = {}
+        self._leaving: dict[T, float] = {}
         """Since when each is on its way out; the first one first."""
 
-    def add(self, session: Session, now: float) -> None:
+    def add(self, one: T, now: float) -> None:
         """One that stays until the queue is open."""
-        self._waiting.append(session)
+        self._waiting.append(one)
         if self._next is not None:
             self._next = max(self._next, now)
 
-    def open(self, now: float, rate: float = math.inf, more: Iterable[Session] = ()) -> None:
+    def open(self, now: float, rate: float = math.inf, more: Iterable[T] = ()) -> None:
         """From now on they leave, these too, so many in a second."""
         self._waiting.extend(more)
         self._rate = max(rate, SLOWEST)
@@ -50,21 +51,22 @@ class Departures:
             return self._next
         return max(self._next, next(iter(self._leaving.values())) + PATIENCE)
 
-    def left(self, session: Session) -> bool:
+    def left(self, one: T) -> bool:
         """It is out. Whether another one had to wait for that."""
         waited = bool(self._waiting) and len(self._leaving) >= MOST_LEAVING
-        return self._leaving.pop(session, None) is not None and waited
+        return self._leaving.pop(one, None) is not None and waited
 
-    def due(self, now: float, tick: float, most: int) -> Iterator[Session]:
+    def due(self, now: float, tick: float, most: int) -> Iterator[T]:
         """Those whose turn it is, ``most`` of them; looked at once each ``tick``."""
         leaving = self._leaving
-        while leaving and now - leaving[first := next(iter(leaving))] >= PATIENCE:
+        # As ``next`` adds it up: rounded otherwise, it would be due and never be done.
+        while leaving and leaving[first := next(iter(leaving))] + PATIENCE <= now:
             del leaving[first]
         for _ in range(min(most, len(self._waiting), MOST_LEAVING - len(leaving))):
             if self._next is None or self._next > now:
                 return
             # What was missed in the last tick is made good, and no more.
             self._next = max(self._next, now - tick) + 1 / self._rate
-            session = self._waiting.popleft()
-            leaving[session] = now
-            yield session
+            one = self._waiting.popleft()
+            leaving[one] = now
+            yield one

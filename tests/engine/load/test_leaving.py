@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from picosip_server.engine.load.departures import MOST_LEAVING, PATIENCE, Departures
+from picosip_server.engine.departures import MOST_LEAVING, PATIENCE, Departures
 from picosip_server.engine.load.distributions import Constant
 from picosip_server.engine.load.driver import TICK
 from picosip_server.engine.load.part import Session
