@@ -7,7 +7,7 @@ import secrets
 
 from picosip_server.engine.config import EngineConfig
 from picosip_server.engine.guard.overload import Pressure, Throttle
-from picosip_server.engine.intake import retry_later, share_of
+from picosip_server.engine.intake import lot_of, retry_later
 from picosip_server.engine.population import Population
 from picosip_server.sip.message import Request
 from picosip_server.sip.ua import commands
@@ -48,10 +48,10 @@ class Admission:
         far behind."""
         return 1.0 if self._pressure.on else self.throttle.part
 
-    def is_too_much(self, tag: str) -> bool:
-        """Whether a request is of that part, by what ``intake.stateless_tag`` makes of it: so
-        it is again when it is repeated, while there is no relief (RFC 3261 section 8.2.7)."""
-        return share_of(tag) < self.refused_part
+    def is_too_much(self, method: str, via: bytes, call_id: bytes) -> bool:
+        """Whether a request is of that part, by ``intake.lot_of``: so it is again when it is
+        repeated, while there is no relief (RFC 3261 section 8.2.7)."""
+        return lot_of(method, via, call_id, self.secret) < self.refused_part
 
     def refuse_request(self, request: Request) -> Refusal | None:
         """RFC 3261 section 21.5.4. An OPTIONS costs nothing and is the peer's way to ask."""

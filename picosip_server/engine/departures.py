@@ -16,7 +16,7 @@ MOST_LEAVING = 500
 loses some, and what is lost is sent again until it is given up."""
 PATIENCE = 2.0
 """Seconds after which one that has not left counts no longer: others need not wait for a far end
-that does not answer."""
+that does not answer. Twice as many may leave each time that nobody at all has."""
 
 
 class Departures(Generic[T]):
@@ -29,6 +29,11 @@ class Departures(Generic[T]):
         """When the next one may leave; None: it is not open."""
         self._leaving: dict[T, float] = {}
         """Since when each is on its way out; the first one first."""
+        self._most = MOST_LEAVING
+        self._out = 0
+        """How many have left since it was looked at the last time."""
+        self._look = 0.0
+        """When that is done again."""
 
     def add(self, one: T, now: float) -> None:
         """One that stays until the queue is open."""
@@ -47,26 +52,40 @@ class Departures(Generic[T]):
         """When there is something to do."""
         if not self._waiting or self._next is None:
             return None
-        if len(self._leaving) < MOST_LEAVING:
+        if len(self._leaving) < self._most:
             return self._next
         return max(self._next, next(iter(self._leaving.values())) + PATIENCE)
 
     def left(self, one: T) -> bool:
         """It is out. Whether another one had to wait for that."""
-        waited = bool(self._waiting) and len(self._leaving) >= MOST_LEAVING
-        return self._leaving.pop(one, None) is not None and waited
+        waited = bool(self._waiting) and len(self._leaving) >= self._most
+        if self._leaving.pop(one, None) is None:
+            return False
+        self._out += 1
+        return waited
 
     def due(self, now: float, tick: float, most: int) -> Iterator[T]:
         """Those whose turn it is, ``most`` of them; looked at once each ``tick``."""
         leaving = self._leaving
+        self._look_out(now)
         # As ``next`` adds it up: rounded otherwise, it would be due and never be done.
         while leaving and leaving[first := next(iter(leaving))] + PATIENCE <= now:
             del leaving[first]
-        for _ in range(min(most, len(self._waiting), MOST_LEAVING - len(leaving))):
+        for _ in range(min(most, len(self._waiting), self._most - len(leaving))):
             if self._next is None or self._next > now:
                 return
             # What was missed in the last tick is made good, and no more.
             self._next = max(self._next, now - tick) + 1 / self._rate
             one = self._waiting.popleft()
-            leaving[one] = now
-            yield one
+            if one not in leaving:
+                leaving[one] = now
+                yield one
+
+    def _look_out(self, now: float) -> None:
+        """Where nobody has answered for so long, more may leave: there is nobody to overrun."""
+        if now < self._look:
+            return
+        if self._leaving:
+            self._most = MOST_LEAVING if self._out else 2 * self._most
+        self._out = 0
+        self._look = now + PATIENCE

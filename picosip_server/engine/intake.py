@@ -97,11 +97,14 @@ def check(message: Request | Response) -> None:
 
 def stateless_tag(request: Request, secret: bytes) -> str:
     """A To tag that a repetition of the request gets again (RFC 3261 section 8.2.7)."""
+    return tag_of(*identity_of(request), secret)
+
+
+def identity_of(request: Request) -> tuple[bytes, bytes]:
+    """The octets of the top Via and of the Call-ID."""
     via = (request.headers.get("Via") or "").split(",")[0]
     call_id = request.headers.get("Call-ID") or ""
-    return tag_of(
-        via.encode("utf-8", "surrogateescape"), call_id.encode("utf-8", "surrogateescape"), secret
-    )
+    return via.encode("utf-8", "surrogateescape"), call_id.encode("utf-8", "surrogateescape")
 
 
 def tag_of(via: bytes, call_id: bytes, secret: bytes) -> str:
@@ -131,9 +134,16 @@ def seconds_by(tag: str) -> int:
     return RETRY_LEAST + int(tag, 16) % RETRY_SPREAD
 
 
-def share_of(tag: str) -> float:
-    """Where this tag lies among all there may be, 0 to 1."""
-    return int(tag, 16) / 2.0 ** (4 * len(tag))
+def lot_of(method: str, via: bytes, call_id: bytes, secret: bytes) -> float:
+    """A number from 0 on and below 1 that a repetition of the request gets again.
+
+    An INVITE gets it also when it comes with credentials: its Call-ID is the same (8.1.3.5). A
+    REGISTER has one Call-ID for ever (10.2), and must not always get the same: so for others
+    the top Via counts too.
+    """
+    text = call_id if method == "INVITE" else b"%b\0%b" % (via, call_id)
+    digest = hashlib.blake2s(text, key=secret, digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2.0**48
 
 
 def answer_to_faulty(request: Request, status: int, detail: str, secret: bytes) -> Response | None:

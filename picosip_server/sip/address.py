@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from picosip_server.frozen import dataclass
+from picosip_server.remembered import forgettable
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import NO_PARAMS, PARAMS, QUOTED, Params, quote, split_list, unquote
 from picosip_server.sip.uri import LONGEST_KEPT, MOST_KEPT, STAR, Uri
@@ -81,6 +82,7 @@ def _parse(text: str) -> Address:
 
 
 _parse_kept = lru_cache(maxsize=MOST_KEPT)(_parse)
+forgettable(_parse_kept.cache_clear)
 
 
 def parse_list(text: str) -> list[Address]:

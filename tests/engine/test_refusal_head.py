@@ -91,7 +91,7 @@ def test_it_is_the_answer_that_a_parser_leads_to(data: bytes, source: Source) ->
         way_back(request, source).secure,
     )
     full = stateless_response(request, 503, SECRET, (retry_later(request, SECRET),))
-    brief = parse(found.refuse(found.tag(SECRET)))
+    brief = parse(found.refuse(SECRET))
     for name in ("Via", "From", "To", "Call-ID", "CSeq", "Retry-After"):
         assert brief.headers.get_all(name) == full.headers.get_all(name), name
     assert (brief.status, brief.reason, brief.body) == (full.status, full.reason, b"")  # type: ignore[union-attr]
@@ -110,7 +110,7 @@ def test_what_comes_over_a_connection_is_for_the_parser() -> None:
 def test_its_ack_is_known_again(data: bytes) -> None:
     found = Head.of_new(data, SOURCE)
     assert found is not None
-    refused = parse(found.refuse(found.tag(SECRET)))
+    refused = parse(found.refuse(SECRET))
     ack = data.replace(b"INVITE", b"ACK").replace(
         b"To: <sip:b@x>", b"To: <sip:b@x>;tag=" + refused.to.tag.encode()
     )

@@ -14,9 +14,11 @@ REFUSAL = 0.0001
 """Seconds of work."""
 
 
-def offered(ratio: float, seconds: float, *, target: float = TARGET) -> tuple[float, float, float]:
+def offered(
+    ratio: float, seconds: float, *, target: float = TARGET, settled: float = 3.0
+) -> tuple[float, float, float]:
     """So many times what can be done: the part of the time that went into calls, the longest that
-    one of them waited, and the longest after three seconds."""
+    one of them waited, and the longest once all had settled."""
     throttle = Throttle(target)
     waiting: deque[float] = deque()
     now = came = busy = longest = later = 0.0
@@ -36,7 +38,7 @@ def offered(ratio: float, seconds: float, *, target: float = TARGET) -> tuple[fl
             now += REFUSAL
             continue
         longest = max(longest, waited)
-        if now > 3.0:
+        if now > settled:
             later = max(later, waited)
         now += CALL
         busy += CALL
@@ -104,11 +106,35 @@ def test_a_hopeless_delay_counts_at_once() -> None:
 
 def test_the_longest_since_the_last_update_counts() -> None:
     throttle = Throttle(TARGET)
-    throttle.observe(0.0, 10.0)
-    throttle.observe(5.0, 10.0 + UPDATE / 2)
-    assert throttle.part == 0.0
+    throttle.observe(HOPELESS * TARGET, 10.0)
     throttle.observe(0.0, 10.0 + 2 * UPDATE)
-    assert throttle.part > 0.8
+    throttle.observe(0.5, 10.0 + 2.5 * UPDATE)
+    assert throttle.part == 0.0
+    throttle.observe(0.0, 10.0 + 4 * UPDATE)
+    assert throttle.part > 0.3
+
+
+@pytest.mark.parametrize("target", [0.05, 1.0, 5.0])
+def test_other_delays_are_kept_to_as_well(target: float) -> None:
+    for ratio in (1.5, 3.0):
+        goodput, _, later = offered(ratio, 40.0, target=target, settled=20.0)
+        assert goodput > 0.97 * (1.0 - (ratio - 1.0) * REFUSAL / (CALL - REFUSAL))
+        assert later < 1.5 * target
+
+
+def test_delays_that_come_and_go_below_what_is_allowed_refuse_nobody() -> None:
+    throttle = Throttle(TARGET)
+    throttle.observe(1.0, 10.0)
+    assert throttle.part > 0.0
+    now = 10.0
+    while now < 20.0:
+        now += 0.5
+        throttle.observe(0.001, now)
+        # The turn after a pause of the collector, or of the machine.
+        throttle.observe(0.09, now + 0.1)
+        assert throttle.part == 0.0, now
+    throttle.observe(0.25, now + 1.0)
+    assert throttle.part == 0.0
 
 
 def test_it_can_be_off() -> None:

@@ -12,6 +12,7 @@ from picosip_server.engine.transport.numeric import numeric
 from picosip_server.sdp import parse as sdp
 from picosip_server.service import memory
 from picosip_server.service.memory import Ebb, give_back
+from picosip_server.sip.address import Address
 from picosip_server.sip.parse import parse
 from picosip_server.sip.uri import Uri
 from picosip_server.sip.via import Via
@@ -111,6 +112,7 @@ def test_what_was_remembered_to_save_time_is_forgotten() -> None:
     def read() -> list[object]:
         return [
             Uri.parse("sip:a@example.com"),
+            Address.parse("<sip:b@example.com>").uri,
             Via.parse("SIP/2.0/UDP far.example;branch=z9hG4bKa").host,
             numeric("192.0.2.1"),
             sdp.parse(DESCRIPTION).attributes[0],

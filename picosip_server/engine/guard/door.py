@@ -8,10 +8,10 @@ from picosip_server.engine.guard.head import Head, acknowledges_refusal
 from picosip_server.engine.guard.peek import begins_something
 from picosip_server.engine.intake import (
     hop_back,
+    identity_of,
     retry_later,
     stamp,
     stateless_response,
-    stateless_tag,
     way_back,
 )
 from picosip_server.engine.network import Source
@@ -90,12 +90,11 @@ class Door:
             population.counters["dropped_rate_limit"] += 1
             return True
         admission = self._admission
-        tag = head.tag(admission.secret)
-        if not (limited or admission.is_too_much(tag)):
+        if not (limited or admission.is_too_much(head.method.decode(), head.vias[0], head.call_id)):
             return False
         population.counters["refused_rate_limit" if limited else "refused_overload"] += 1
         hop = hop_back(source, source.host, head.port, secure=head.secure)
-        population.send_octets(head.refuse(tag), 503, hop)
+        population.send_octets(head.refuse(admission.secret), 503, hop)
         return True
 
     def _refuse_unread(self, data: bytes, source: Source, now: float, *, limited: bool) -> bool:
@@ -111,7 +110,7 @@ class Door:
                 return False
             if limited:
                 self._turn_back(request, hop, now)
-            elif not self._admission.is_too_much(stateless_tag(request, self._admission.secret)):
+            elif not self._admission.is_too_much(request.method, *identity_of(request)):
                 return False
             else:
                 self._population.counters["refused_overload"] += 1

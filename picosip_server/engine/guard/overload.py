@@ -11,16 +11,21 @@ CALM = 2.0
 """Seconds for which nothing must have been refused before a burst is let pass again."""
 UPDATE = 0.02
 """Seconds after which the part is made anew."""
+LONGEST_UNIT = 0.2
+"""Seconds. The gains are for as much delay as is allowed, but for no more than this: delays grow
+as fast where more is allowed."""
 BY_CHANGE = 0.3
-"""The part that is added when the delay rises by as much as is allowed."""
+"""The part that is added when the delay rises by a unit."""
 BY_EXCESS = 0.3
-"""The part that is added in a second for which the delay is twice what is allowed."""
+"""The part that is added in a second for which the delay is a unit too long."""
+LITTLE = 0.2
+"""A part that is nothing while the delay is short: it comes of its going up and down."""
 
 
 class Throttle:
     """Keeps the delay at what is allowed by refusing a part of what is new.
 
-    A controller as that of PIE (RFC 8033 section 4.2): it goes by how long work had waited when
+    A controller as that of PIE (RFC 8033 section 4): it goes by how long work had waited when
     its turn came, and by whether that rises or falls. So about as much is taken as can be done.
     To refuse all of it until the delay has gone, and then none, would have the peers wait, and
     the server after that. ``target`` is seconds; 0: nothing is ever refused.
@@ -28,16 +33,17 @@ class Throttle:
 
     def __init__(self, target: float) -> None:
         self._target = target
+        self._unit = min(target, LONGEST_UNIT)
         self._part = 0.0
         self._longest = 0.0
         """Of the delays since the last update."""
-        self._excess = -1.0
-        """By how much the delay was above the target at the last update, in targets."""
+        self._delay = 0.0
+        """The longest before the last update."""
         self._updated = 0.0
         self._above_since: float | None = None
         self._on = False
         self._refused = 0.0
-        """When the part was last above 0."""
+        """When there was reason to refuse for the last time."""
 
     @property
     def part(self) -> float:
@@ -46,29 +52,35 @@ class Throttle:
 
     def observe(self, delay: float, now: float) -> None:
         """Notes the longest that anything of the last round had waited, in seconds."""
+        target = self._target
         if delay > self._longest:
             self._longest = delay
-        if now - self._updated < UPDATE or not self._target:
+        if not target or (now - self._updated < UPDATE and delay < HOPELESS * target):
             return
+        delay, self._longest = self._longest, 0.0
         # Whoever slept for long has seen nothing meanwhile.
         elapsed = min(now - self._updated, 1.0)
-        excess = self._longest / self._target - 1.0
-        part = self._part + BY_CHANGE * (excess - self._excess) + BY_EXCESS * excess * elapsed
+        change, excess = delay - self._delay, delay - target
+        part = self._part + (BY_CHANGE * change + BY_EXCESS * excess * elapsed) / self._unit
         self._part = min(1.0, max(0.0, part))
-        self._excess, self._updated, self._longest = excess, now, 0.0
+        self._delay, self._updated = delay, now
         self._switch(now)
 
     def _switch(self, now: float) -> None:
-        if self._excess < 0.0:
+        delay, target = self._delay, self._target
+        short = delay < target / 2
+        if short and self._part < LITTLE:
+            self._part = 0.0
+        elif self._part and not short:
+            self._refused = now
+        if delay < target:
             self._above_since = None
         elif self._above_since is None:
             self._above_since = now
-        if self._part:
-            self._refused = now
         if self._on:
             self._on = now - self._refused < CALM
         elif self._above_since is not None:
-            self._on = self._excess >= HOPELESS - 1.0 or now - self._above_since >= BURST
+            self._on = delay >= HOPELESS * target or now - self._above_since >= BURST
 
 
 class Pressure:

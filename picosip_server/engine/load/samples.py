@@ -56,7 +56,8 @@ class Samples:
                 found._octaves[octave] = counts[:]
             elif earlier != counts:
                 pairs = zip(counts, earlier, strict=True)
-                found._octaves[octave] = array("Q", [now - then for now, then in pairs])
+                # Less than before is what is left when a part of the load is not known any more.
+                found._octaves[octave] = array("Q", [max(0, now - then) for now, then in pairs])
         return found
 
     def items(self) -> Iterator[tuple[int, int]]:

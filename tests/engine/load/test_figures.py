@@ -52,6 +52,7 @@ def test_what_is_new_is_told_from_what_was_known() -> None:
     measured.note(0.5)
     assert list(measured.since(before).items()) == [(1000, 1), (499_968, 1)]
     assert list(measured.since(Samples()).items()) == list(measured.items())
+    assert list(before.since(measured).items()) == []
     # Neither changes the other.
     measured.since(Samples()).note(0.001)
     assert [count for _, count in measured.items()] == [3, 1, 1]

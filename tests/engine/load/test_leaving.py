@@ -73,10 +73,29 @@ def test_no_more_are_on_their_way_out_than_the_far_end_can_take() -> None:
 
 
 def test_nobody_waits_for_long_for_a_far_end_that_does_not_answer() -> None:
-    far = Far(2 * MOST_LEAVING)
-    assert list(far.departures.due(10.0 + PATIENCE - 0.01, TICK, 2 * MOST_LEAVING)) == []
-    rest = list(far.departures.due(10.0 + PATIENCE, TICK, 2 * MOST_LEAVING))
-    assert rest == far.all[MOST_LEAVING:]
+    far = Far(100 * MOST_LEAVING)
+    gone, rounds = len(far.gone), 0
+    while (due := far.departures.next) is not None:
+        assert due == 10.0 + (rounds + 1) * PATIENCE
+        rounds += 1
+        gone += len(list(far.departures.due(due, TICK, len(far.all))))
+        # Twice as many each time.
+        assert gone == min(len(far.all), MOST_LEAVING * (2 ** (rounds + 1) - 1))
+    assert gone == len(far.all)
+    assert rounds == 6
+
+
+def test_where_some_answer_no_more_leave_than_before() -> None:
+    far = Far(4 * MOST_LEAVING)
+    assert far.departures.left(far.gone[0])
+    assert len(list(far.departures.due(10.0 + PATIENCE, TICK, 9999))) == MOST_LEAVING
+    assert far.departures.next == 10.0 + 2 * PATIENCE
+
+
+def test_who_is_named_twice_leaves_once() -> None:
+    far = Far(3)
+    far.departures.open(10.1, more=far.all)
+    assert list(far.departures.due(10.1, TICK, 9)) == []
     assert far.departures.next is None
 
 
