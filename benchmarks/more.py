@@ -22,6 +22,8 @@ from benchmarks.held import measure_held
 from benchmarks.latency import event_latency
 from benchmarks.overload import overload
 from benchmarks.plots import write_lines
+from benchmarks.process import ProcessEnded
+from benchmarks.profiling import profile, py_spy
 from benchmarks.soak import SoakPlan, soak
 from benchmarks.steps import Plan
 
@@ -164,6 +166,42 @@ def run_abreast(
             f"{side.ratio:.2f} ({side.both:.2f} with the application) of {sides[0].name}; "
             f"{side.failed} calls failed, {side.resent} messages sent again"
         )
+
+
+@more.command("profile")
+def run_profile(
+    name: Annotated[str, typer.Argument(help="The contender.")] = "picosip-control-uas",
+    rate: Annotated[float, typer.Option(min=1, help="Calls a second.")] = 400.0,
+    seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 20.0,
+    looks: Annotated[int, typer.Option(min=1, help="At its stacks, a second.")] = 50,
+    top: Annotated[int, typer.Option(min=0, help="How many functions are shown.")] = 40,
+    output: Output = DEFAULT,
+) -> None:
+    """**Where the time goes** in a server: py-spy looks at it while it gets calls. It is halted for
+    each look, so that less calls than otherwise are too many for it."""
+    contenders = [one for one in chosen([name]) if one.name == name and name.startswith("picosip-")]
+    if not contenders:
+        raise typer.BadParameter(f"no contender of picoSIP's is called {name}")
+    program = py_spy()
+    if program is None:
+        raise typer.BadParameter("py-spy is not installed: pip install py-spy")
+    try:
+        with scratch() as folder:
+            step, found = profile(program, contenders[0], rate, seconds, looks, folder)
+    except ProcessEnded as error:
+        console.print(f"[red]{error}[/]", highlight=False)
+        raise typer.Exit(1) from error
+    console.print(
+        f"{step.succeeded} of {step.plan.calls} calls at {rate:g}/s, {step.resent} messages sent "
+        f"again; {found.samples} looks at what was not waiting"
+    )
+    for layer, share in found.layers.items():
+        console.print(f"{100 * share:5.1f} %  {layer}", highlight=False)
+    console.print("\nwith what it calls, by itself", highlight=False)
+    for function, within, alone in found.functions[:top]:
+        line = f"{100 * within:5.1f} % {100 * alone:5.1f} %  {function}"
+        console.print(line, highlight=False, markup=False, no_wrap=True, overflow="ellipsis")
+    write(output, "profile", {"contender": name, "rate": rate, "profile": found})
 
 
 @more.command("soak")
