@@ -20,6 +20,9 @@ _LEAD = 1.0
 _PATIENCE = 30.0
 """Seconds for it to write down what it saw."""
 _WAITS = re.compile(r"(__GI_)?_*(epoll_p?wait|poll|select|futex|pthread_cond_\w+wait\w*)\b").match
+_WAITS_FOR_A_LOCK = re.compile(r"(PyThread_acquire_lock|acquire_timed|take_gil)").match
+_INNERMOST = 4
+"""Frames within which a lock shows that is waited for: what is below has no names."""
 
 # The innermost frame that one of these knows says whose time it is.
 _LAYERS: dict[str, re.Pattern[str]] = {
@@ -58,7 +61,7 @@ def read(lines: Iterable[str]) -> Profile:
     for line in lines:
         stack, _, count = line.strip().rpartition(" ")
         frames = stack.split(";")
-        if not stack or _WAITS(frames[-1]):
+        if not stack or _WAITS(frames[-1]) or any(map(_WAITS_FOR_A_LOCK, frames[-_INNERMOST:])):
             continue
         number = int(count)
         total += number

@@ -48,6 +48,7 @@ def test_shares_are_of_what_did_not_wait() -> None:
             "main (a.py:1) 2",
             "main (a.py:1);__GI_epoll_pwait (libc.so.6) 90",
             "main (a.py:1);epoll_wait (libc.so.6) 90",
+            "main (a.py:1);PyThread_acquire_lock_timed (libpython3.11.so);0x7 (libc.so.6) 90",
             "",
         ]
     )

@@ -34,6 +34,8 @@ def settings(**changes: object) -> Settings:
             "grpc": ("127.0.0.1:0",),
             "sip": ("udp:127.0.0.1:0", "tcp:127.0.0.1:0"),
             "node": "node",
+            # However busy the machine is that runs the tests.
+            "overload_delay": "0",
             **changes,
         }
     )
