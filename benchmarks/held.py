@@ -1,13 +1,16 @@
 """Very many calls that stand: memory for each, what others cost meanwhile, and how all end.
 
-One picoSIP calls another, both inside their engines.
+One picoSIP calls another, both inside their engines. Two others hold a few, to compare with.
 """
 
 from __future__ import annotations
 
+import random
+import statistics
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,8 @@ from picosip.v1 import load_service_pb2 as load_pb, load_service_pb2_grpc as loa
 
 _FOREVER = 36_000.0
 _SETTLE = 2.0
+_ROUNDS = 5
+"""How often what another call costs is measured: in turn, since machines change their speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,18 +92,11 @@ class Held:
                 self._names.append(report.name)
                 return
 
-    def measure(self, held: int, passing: int) -> Growth:
-        """With so many held, once all is quiet."""
+    def octets(self, held: int) -> tuple[float, float]:
+        """For each of so many held, of both, once all is quiet."""
         time.sleep(_SETTLE)
         caller, callee = self.rss()
-        cpu = self.pass_by(passing)
-        return Growth(
-            held=held,
-            caller_octets=(caller - self.base[0]) / held,
-            callee_octets=(callee - self.base[1]) / held,
-            caller_cpu=cpu[0],
-            callee_cpu=cpu[1],
-        )
+        return (caller - self.base[0]) / held, (callee - self.base[1]) / held
 
     def hang_up(self, patience: float) -> tuple[int, int]:
         """Ends all, and waits so many seconds at most until nothing of them is left: how many were
@@ -141,46 +139,73 @@ def measure_held(
     rate: float,
     folder: Path,
     *,
-    passing_seconds: float = 5.0,
+    passing_seconds: float = 3.0,
     patience: float = 15.0,
     flags: Sequence[str] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Holds ``few`` calls, then ``calls``, and ends them. Others pass
-    by for ``passing_seconds`` each time. ``patience``: seconds in which the servers see that the
-    crowd has gone, and give its memory back. ``flags``: more for both servers. ``tell`` gets a
-    line for each step."""
+    """Holds ``few`` calls between one pair of servers and ``calls`` between another. Others pass
+    by for ``passing_seconds``, in turn here and there; then those of the crowd end.
+
+    ``patience``: seconds in which the servers see that the crowd has gone, and give its memory
+    back. ``flags``: more for all servers. ``tell`` gets a line for each step.
+    """
     passing = max(1, round(rate * passing_seconds))
     # Memory is what is measured: none is to be refused for a machine that halts for a moment.
     flags = ("--overload-delay=0", *flags)
+    with (
+        _pair(folder / "few", rate, passing, flags) as small,
+        _pair(folder / "many", rate, passing, flags) as big,
+    ):
+        small.hold(few)
+        octets = {few: small.octets(few)}
+        tell(f"some {calls / rate:.0f} s until {calls} are held")
+        big.hold(calls)
+        octets[calls] = big.octets(calls)
+        sides = {few: small, calls: big}
+        costs: dict[int, list[tuple[float, float]]] = {few: [], calls: []}
+        tell(f"other calls, {_ROUNDS} times in turn where {few} and where {calls} are held")
+        for _ in range(_ROUNDS):
+            for held in random.sample(list(sides), len(sides)):
+                costs[held].append(sides[held].pass_by(passing))
+        growth = [_growth(held, octets[held], costs[held]) for held in sides]
+        for one in growth:
+            tell(str(one))
+        peak = big.rss()
+        tell("hanging up")
+        ended, left = big.hang_up(patience=120.0 + calls / rate)
+        time.sleep(patience)
+        after = big.rss()
+    return Outcome(
+        calls=calls,
+        growth=growth,
+        ended=ended,
+        left=left,
+        base=big.base,
+        peak=peak,
+        after=after,
+    )
+
+
+@contextmanager
+def _pair(folder: Path, rate: float, warm: int, flags: Sequence[str]) -> Iterator[Held]:
     with (
         Server(folder / "caller", *flags) as caller,
         Server(folder / "callee", *flags) as callee,
         grpc.insecure_channel(caller.grpc) as channel,
     ):
         answer_all(callee)
-        Held(caller, callee, channel, rate).pass_by(passing)
+        Held(caller, callee, channel, rate).pass_by(warm)
         time.sleep(_SETTLE)
-        held = Held(caller, callee, channel, rate)
-        held.hold(few)
-        growth = [held.measure(few, passing)]
-        tell(str(growth[0]))
-        if calls > few:
-            tell(f"some {(calls - few) / rate:.0f} s until {calls} are held")
-            held.hold(calls - few)
-            growth.append(held.measure(calls, passing))
-            tell(str(growth[1]))
-        peak = held.rss()
-        tell("hanging up")
-        ended, left = held.hang_up(patience=120.0 + calls / rate)
-        time.sleep(patience)
-        after = held.rss()
-    return Outcome(
-        calls=calls,
-        growth=growth,
-        ended=ended,
-        left=left,
-        base=held.base,
-        peak=peak,
-        after=after,
+        yield Held(caller, callee, channel, rate)
+
+
+def _growth(held: int, octets: tuple[float, float], costs: list[tuple[float, float]]) -> Growth:
+    caller, callee = (statistics.median(side) for side in zip(*costs, strict=True))
+    return Growth(
+        held=held,
+        caller_octets=octets[0],
+        callee_octets=octets[1],
+        caller_cpu=caller,
+        callee_cpu=callee,
     )

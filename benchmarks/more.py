@@ -58,18 +58,19 @@ def _plain(value: object) -> object:
 
 @more.command("memory")
 def run_memory(
-    calls: Annotated[int, typer.Option(min=10, help="How many are held at last.")] = 100_000,
-    few: Annotated[int, typer.Option(min=5, help="How many at first.")] = 1_000,
+    calls: Annotated[int, typer.Option(min=10, help="How many the one pair holds.")] = 100_000,
+    few: Annotated[int, typer.Option(min=5, help="How many the other holds.")] = 1_000,
     rate: Annotated[float, typer.Option(min=1, help="Calls a second.")] = 400.0,
     output: Output = DEFAULT,
 ) -> None:
     """**Memory** of held calls, and **growth**: one picoSIP calls another, inside their engines.
 
-    Holds a few calls, then many; with either up it measures resident memory and what another
-    call costs. Then all are hung up: status 1 if one was lost, or anything of them is left.
+    Two hold a few calls, two others many: resident memory for each, and what another call costs
+    here and there, in turn. Then all of the many are hung up: status 1 if one was lost, or
+    anything of them is left.
     """
     with scratch() as folder:
-        found = measure_held(calls, min(few, calls), rate, folder, tell=console.print)
+        found = measure_held(calls, min(few, calls // 2), rate, folder, tell=console.print)
     console.print(f"ended in order {found.ended}, lost {found.lost}, left over {found.left}")
     for name, (caller, callee) in {
         "base": found.base,
