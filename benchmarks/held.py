@@ -46,6 +46,17 @@ class Growth:
         )
 
 
+class CallsFailed(Exception):
+    """Some calls did not come about, or did not end in order."""
+
+    def __init__(self, report: load_pb.LoadReport) -> None:
+        causes = ", ".join(f"{cause}: {count}" for cause, count in report.failures.items())
+        super().__init__(
+            f"{report.failed} of {report.started} calls failed ({causes}): "
+            "is the rate too high for this machine?"
+        )
+
+
 class Held:
     """Two servers with calls between them."""
 
@@ -68,26 +79,26 @@ class Held:
         return request
 
     def pass_by(self, calls: int) -> tuple[float, float]:
-        """Calls that end at once: CPU milliseconds for each, of both. RuntimeError if one fails."""
+        """Calls that end at once: CPU milliseconds for each, of both. CallsFailed if one fails."""
         before = self._caller.process.cpu(), self._callee.process.cpu()
         report = load_pb.LoadReport()
         for response in self._loads.Run(self._job(calls, 0.0)):
             report = response.report
         if report.succeeded != calls:
-            raise RuntimeError(f"{calls - report.succeeded} calls failed: {report.failures}")
+            raise CallsFailed(report)
         return (
             (self._caller.process.cpu() - before[0]) * 1000 / calls,
             (self._callee.process.cpu() - before[1]) * 1000 / calls,
         )
 
     def hold(self, calls: int) -> None:
-        """So many more that stand. RuntimeError if one does not."""
+        """So many more that stand. CallsFailed if one does not."""
         request = self._job(calls, _FOREVER)
         request.detached = True
         for response in self._loads.Run(request):
             report = response.report
             if report.failed:
-                raise RuntimeError(f"{report.failed} calls failed: {report.failures}")
+                raise CallsFailed(report)
             if report.setup.count == calls:
                 self._names.append(report.name)
                 return

@@ -18,7 +18,7 @@ from benchmarks import machine
 from benchmarks.abreast import abreast
 from benchmarks.compare import chosen
 from benchmarks.contenders import Role
-from benchmarks.held import measure_held
+from benchmarks.held import CallsFailed, measure_held
 from benchmarks.latency import event_latency
 from benchmarks.overload import overload
 from benchmarks.plots import write_lines
@@ -69,8 +69,12 @@ def run_memory(
     here and there, in turn. Then all of the many are hung up: status 1 if one was lost, or
     anything of them is left.
     """
-    with scratch() as folder:
-        found = measure_held(calls, min(few, calls // 2), rate, folder, tell=console.print)
+    try:
+        with scratch() as folder:
+            found = measure_held(calls, min(few, calls // 2), rate, folder, tell=console.print)
+    except CallsFailed as error:
+        console.print(f"[red]{error}[/]")
+        raise typer.Exit(1) from error
     console.print(f"ended in order {found.ended}, lost {found.lost}, left over {found.left}")
     for name, (caller, callee) in {
         "base": found.base,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
+from picosip_server.engine import worker as workers
 from picosip_server.engine.config import EngineConfig
 from picosip_server.engine.core import Core
 from picosip_server.engine.network import Sender, Ticket
@@ -70,7 +71,11 @@ def restless() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restless")
-def test_no_wake_up_is_lost(make: Callable[[Sink], Worker]) -> None:
+def test_no_wake_up_is_lost(
+    make: Callable[[Sink], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By itself it does not turn while this test lasts.
+    monkeypatch.setattr(workers, "IDLE", 10 * PATIENCE)
     worker = make(nothing)
     done = threading.Semaphore(0)
 
@@ -83,10 +88,9 @@ def test_no_wake_up_is_lost(make: Callable[[Sink], Worker]) -> None:
         poster.start()
     for poster in posters:
         poster.join()
-    # The loop turns once a second by itself: ten of these would take it ten seconds.
     for _ in range(10):
         worker.post(lambda now: done.release())
-        assert done.acquire(timeout=0.5), "the worker was not woken"
+        assert done.acquire(timeout=PATIENCE), "the worker was not woken"
 
 
 def test_work_is_done_in_order_and_the_sink_gets_its_turn(make: Callable[[Sink], Worker]) -> None:
