@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
+TICK = 0.001
+"""Seconds between looks at whose turn it is: those of one tick go together."""
+BATCH = 16
+"""How many go in a tick at most: then messages have their turn, the answers among them."""
 SLOWEST = 100.0
 """How many are ended in a second at least."""
 MOST_LEAVING = 500
@@ -23,7 +27,8 @@ class Departures(Generic[T]):
     """A queue whose members leave at a rate, once it is open."""
 
     def __init__(self) -> None:
-        self._waiting: deque[T] = deque()
+        self._waiting: OrderedDict[T, None] = OrderedDict()
+        """A plain dict looks for its first key past all that were removed."""
         self._rate = math.inf
         self._next: float | None = None
         """When the next one may leave; None: it is not open."""
@@ -37,13 +42,13 @@ class Departures(Generic[T]):
 
     def add(self, one: T, now: float) -> None:
         """One that stays until the queue is open."""
-        self._waiting.append(one)
+        self._waiting[one] = None
         if self._next is not None:
             self._next = max(self._next, now)
 
     def open(self, now: float, rate: float = math.inf, more: Iterable[T] = ()) -> None:
         """From now on they leave, these too, so many in a second."""
-        self._waiting.extend(more)
+        self._waiting.update(dict.fromkeys(more))
         self._rate = max(rate, SLOWEST)
         self._next = now
 
@@ -57,15 +62,17 @@ class Departures(Generic[T]):
         return max(self._next, next(iter(self._leaving.values())) + PATIENCE)
 
     def left(self, one: T) -> bool:
-        """It is out. Whether another one had to wait for that."""
+        """It is out, or has ended by itself while it waited. Whether another one had to wait for
+        that."""
+        self._waiting.pop(one, None)
         waited = bool(self._waiting) and len(self._leaving) >= self._most
         if self._leaving.pop(one, None) is None:
             return False
         self._out += 1
         return waited
 
-    def due(self, now: float, tick: float, most: int) -> Iterator[T]:
-        """Those whose turn it is, ``most`` of them; looked at once each ``tick``."""
+    def due(self, now: float, most: int = BATCH) -> Iterator[T]:
+        """Those whose turn it is, ``most`` of them; looked at once each tick."""
         leaving = self._leaving
         self._look_out(now)
         # As ``next`` adds it up: rounded otherwise, it would be due and never be done.
@@ -75,8 +82,8 @@ class Departures(Generic[T]):
             if self._next is None or self._next > now:
                 return
             # What was missed in the last tick is made good, and no more.
-            self._next = max(self._next, now - tick) + 1 / self._rate
-            one = self._waiting.popleft()
+            self._next = max(self._next, now - TICK) + 1 / self._rate
+            one, _ = self._waiting.popitem(last=False)
             if one not in leaving:
                 leaving[one] = now
                 yield one

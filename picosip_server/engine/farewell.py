@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from picosip_server.engine.departures import Departures
+from picosip_server.engine.departures import BATCH, TICK, Departures
 from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.user import TransactionUser
 
-_TICK = 0.001
-_BATCH = 16
-"""How many are ended in a tick at most: then messages have their turn, the answers among them."""
 _AT_ONCE = 100
 """How many are ended without waiting for a tick."""
 
@@ -31,7 +28,7 @@ class Farewell(TransactionUser):
         return self._see_off(_AT_ONCE, now)
 
     def left(self, user: TransactionUser) -> bool:
-        """A user has ended. Whether another one had to wait for that."""
+        """See ``Departures.left``; for each user that has ended."""
         return self._departures.left(user)
 
     def deadline(self) -> float | None:
@@ -41,14 +38,10 @@ class Farewell(TransactionUser):
 
     def timeout(self, now: float) -> list[Effect]:
         """Has the next ones end."""
-        return self._see_off(_BATCH, now)
+        return self._see_off(BATCH, now)
 
     def _see_off(self, most: int, now: float) -> list[Effect]:
-        self._next_tick = now + _TICK
-        for user in self._departures.due(now, _TICK, most):
-            if user.over:
-                # It has ended by itself while it waited.
-                self._departures.left(user)
-            else:
-                self._end(user, now)
+        self._next_tick = now + TICK
+        for user in self._departures.due(now, most):
+            self._end(user, now)
         return self.flush()

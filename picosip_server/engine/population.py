@@ -363,8 +363,8 @@ class Population:
         self._check_ended()
 
     def _end(self, user: TransactionUser, now: float) -> None:
-        if isinstance(user, (Call, Registration, Subscriber, Publication)):
-            self.run(user, user.shut_down(now), now)
+        assert isinstance(user, (Call, Registration, Subscriber, Publication)), user
+        self.run(user, user.shut_down(now), now)
 
     def abandon_all(self, now: float) -> None:
         """Ends what is left at once: nobody answers, and the server goes."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from picosip_server.engine.departures import MOST_LEAVING, PATIENCE
-from picosip_server.engine.farewell import Farewell
-from picosip_server.sip.ua import events
-from picosip_server.sip.ua.user import TransactionUser
+from picosip_server.sip.ua import commands, events
 from tests.engine.memory import Faults, Host, Simulation
 
 COUNT = MOST_LEAVING + 150
@@ -40,8 +38,12 @@ class Crowd:
         self.near.core.end_all(lambda: self.ended.append(self.simulation.now), self.start)
 
     def byes(self) -> list[float]:
-        """When each was sent, in seconds from the beginning of the end."""
-        return [at - self.start for at, _, _, data in self.simulation.wire if data[:3] == b"BYE"]
+        """When each of ours was sent, in seconds from the beginning of the end."""
+        return [
+            at - self.start
+            for at, sender, _, data in self.simulation.wire
+            if data[:3] == b"BYE" and sender == self.near.address
+        ]
 
 
 def test_so_many_leave_that_the_far_ends_can_follow() -> None:
@@ -70,18 +72,12 @@ def test_far_ends_that_do_not_answer_hold_nobody_up_for_long() -> None:
     assert crowd.ended[0] - crowd.start == pytest.approx(PATIENCE + 32.0, abs=0.5)
 
 
-def test_whoever_has_ended_meanwhile_takes_no_ones_place() -> None:
-    asked: list[TransactionUser] = []
-    context = Simulation().host("10.0.0.1").core.context
-    farewell = Farewell(context, lambda user, now: asked.append(user))
-    users = [TransactionUser(f"calls/{number}", context, {}) for number in range(3 * COUNT)]
-    for user in users:
-        user.over = True
-    users[-1].over = False
-    now = 10.0
-    farewell.begin(users, now)
-    while (due := farewell.deadline()) is not None:
-        now = due
-        farewell.timeout(now)
-    assert now < 10.0 + PATIENCE
-    assert asked == users[-1:]
+def test_whoever_has_ended_meanwhile_is_not_ended_again() -> None:
+    crowd = Crowd()
+    crowd.end_all()
+    # The far end hangs up too, which comes while the last ones still wait.
+    for event in crowd.confirmed(crowd.far):
+        crowd.far.on_call(commands.Hangup, event.resource)
+    crowd.simulation.run(until=lambda: bool(crowd.ended))
+    assert crowd.ended[0] - crowd.start < PATIENCE
+    assert len(crowd.byes()) == MOST_LEAVING

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
-from picosip_server.engine.departures import Departures
+from picosip_server.engine.departures import BATCH, TICK, Departures
 from picosip_server.engine.load import causes
 from picosip_server.engine.load.answers import AnsweredCall
 from picosip_server.engine.load.arrivals import Arrivals
@@ -32,11 +32,6 @@ from picosip_server.sip.ua.context import Context
 from picosip_server.sip.ua.effects import Effect
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.user import TransactionUser
-
-TICK = 0.001
-"""Seconds between looks at what is due: those of one tick begin together."""
-BATCH = 16
-"""How many begin or are ended in a tick at most: then messages have their turn."""
 
 
 class Driver(TransactionUser):
@@ -192,12 +187,8 @@ class Driver(TransactionUser):
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK
         if self.figures.stopping:
-            for session in self._departures.due(now, TICK, BATCH):
-                if session in self._sessions:
-                    session.hang_up(now)
-                else:
-                    # It has ended by itself while it waited.
-                    self._departures.left(session)
+            for session in self._departures.due(now):
+                session.hang_up(now)
             return
         arrivals = self._arrivals
         if arrivals is None:
