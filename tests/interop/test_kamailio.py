@@ -10,11 +10,13 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+import picosip
 from picosip.v1 import call_service_pb2 as call_pb, registration_service_pb2 as reg_pb, sip_pb2
 from tests.interop.kamailio.registrar import SECRETS, Kamailio
 from tests.support.app import App, Call, Event, Termination
 from tests.support.failures import failure_of
 from tests.support.server import PicosipServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.peer("kamailio")
 
@@ -238,6 +240,9 @@ def test_nobody_listens_at_the_callee(
     with App(servers[0].grpc) as first:
         with App(servers[1].grpc) as second:
             registration = User("bob", second, kamailio, "udp").register()
+        # A call that comes before the server has noticed waits for the application to be back.
+        with picosip.Client(servers[1].grpc) as client:
+            wait_until(lambda: client.stats().event_streams == 0, what="an application that leaves")
         with pytest.raises(grpc.RpcError) as raised:
             User("alice", first, kamailio, "udp").call("bob", wait_for=FINAL)
         with App(servers[1].grpc) as second:
