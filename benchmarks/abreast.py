@@ -1,4 +1,4 @@
-"""Versions of picoSIP side by side: all are up at once, and get the same calls in turn.
+"""Versions of picoSIP, or of Python, side by side: all are up at once, and get calls in turn.
 
 Where a machine changes its speed from minute to minute, this tells two versions apart and
 two runs, one after the other, do not.
@@ -10,13 +10,41 @@ import os
 import random
 import statistics
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.contenders.base import Contender
 from benchmarks.course import WARM_UP
+from benchmarks.interpreter import runs_on
 from benchmarks.steps import Plan, Step, run_step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One of those that are compared."""
+
+    path: str = ""
+    """What PYTHONPATH is to be for it; empty: the installed one."""
+    python: Path | None = None
+    """What it runs on; None: the interpreter of the benchmark."""
+
+    @classmethod
+    def read(cls, text: str) -> Version:
+        """From ``[PYTHON@]FOLDER[:FOLDER...]``, where either may be empty."""
+        python, _, folders = text.rpartition("@")
+        # They are started in folders of their own. A link to an interpreter is what makes it that
+        # of a virtual environment.
+        return cls(
+            path=":".join(str(Path(folder).resolve()) for folder in folders.split(":") if folder),
+            python=Path(python).absolute() if python else None,
+        )
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """What is started meanwhile is of this version."""
+        with _python_path(self.path), runs_on(self.python) if self.python else nullcontext():
+            yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +66,18 @@ class Side:
 
 
 def abreast(
-    contender: Contender, trees: Mapping[str, str], plan: Plan, rounds: int, folder: Path
+    contender: Contender, versions: Mapping[str, Version], plan: Plan, rounds: int, folder: Path
 ) -> list[Side]:
-    """Each tree is what PYTHONPATH is to be for that version; empty: the installed one."""
-    steps: dict[str, list[Step]] = {name: [] for name in trees}
+    """The first of them is the one that the others are compared with."""
+    steps: dict[str, list[Step]] = {name: [] for name in versions}
     with ExitStack() as stack:
         running = {}
-        for name, path in trees.items():
-            with _python_path(path):
+        for name, version in versions.items():
+            with version.taken():
                 running[name] = stack.enter_context(contender.start(folder / name))
             run_step(running[name], WARM_UP, folder / name)
         for number in range(rounds):
-            for name in random.sample(list(trees), len(trees)):
+            for name in random.sample(list(versions), len(versions)):
                 steps[name].append(run_step(running[name], plan, folder / name / f"{number}"))
     first = next(iter(steps.values()))
     return [_side(name, own, first) for name, own in steps.items()]

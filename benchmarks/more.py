@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import machine
-from benchmarks.abreast import abreast
+from benchmarks.abreast import Version, abreast
 from benchmarks.compare import chosen
 from benchmarks.contenders import Role
 from benchmarks.held import CallsFailed, measure_held
@@ -137,9 +137,10 @@ def run_abreast(
     trees: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME=PYTHONPATH...",
-            help="Versions: each with the folders that its modules are in; the first is what the "
-            "others are compared with.",
+            metavar="NAME=[PYTHON@]FOLDER[:FOLDER]...",
+            help="Versions: each with the folders that its modules are in (none: what is "
+            "installed), and the interpreter if it is another one; the first is what the others "
+            "are compared with.",
         ),
     ],
     rate: Annotated[float, typer.Option(min=1, help="Calls a second.")] = 500.0,
@@ -151,20 +152,24 @@ def run_abreast(
 
     `git worktree add ../before COMMIT; python -m benchmarks abreast
     before=../before:../before/clients/python after=.:clients/python`
+
+    Or two interpreters: `one= other=../other/.venv/bin/python@`
     """
-    paths = {}
+    versions: dict[str, Version] = {}
     for each in trees:
-        version, found, path = each.partition("=")
-        if not version or not found or version in paths:
-            raise typer.BadParameter(f"{each}: NAME=PYTHONPATH is needed, each NAME once")
-        # They are started in folders of their own.
-        paths[version] = ":".join(str(Path(part).resolve()) for part in path.split(":") if part)
+        version, found, what = each.partition("=")
+        if not version or not found or version in versions:
+            raise typer.BadParameter(f"{each}: NAME=[PYTHON@]FOLDER is needed, each NAME once")
+        versions[version] = Version.read(what)
+        python = versions[version].python
+        if python is not None and not python.with_name("picosip").exists():
+            raise typer.BadParameter(f"{python}: no picosip is installed beside it")
     contenders = [one for one in chosen([name]) if one.name == name]
     if not contenders:
         raise typer.BadParameter(f"no contender is called {name}")
     plan = Plan(rate=rate, calls=max(1, round(rate * seconds)))
     with scratch() as folder:
-        sides = abreast(contenders[0], paths, plan, rounds, folder)
+        sides = abreast(contenders[0], versions, plan, rounds, folder)
     for side in sides:
         console.print(
             f"{side.name}: {side.server:.2f} + {side.application:.2f} ms of CPU a call, "

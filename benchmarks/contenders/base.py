@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import selectors
 import shutil
-import sys
 import time
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from benchmarks import interpreter
 from benchmarks.figures import Spread
 from benchmarks.process import Process, ProcessEnded
 
@@ -229,4 +229,4 @@ def missing_peer(package: str) -> str:
 
 def python(module: str, *arguments: str) -> list[str | Path]:
     """The command of an application that is driven by the client of picoSIP."""
-    return [sys.executable, "-m", f"benchmarks.apps.{module}", *arguments]
+    return [interpreter.python(), "-m", f"benchmarks.apps.{module}", *arguments]

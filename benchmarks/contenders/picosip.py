@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import ClassVar
 
 import picosip
+from benchmarks import interpreter
 from benchmarks.contenders.base import (
     Answering,
     Application,
@@ -36,7 +36,7 @@ class Server:
         ready_file = folder / "ready.json"
         self.process = Process(
             [
-                Path(sys.executable).with_name("picosip"),
+                interpreter.python().with_name("picosip"),
                 "serve",
                 f"--grpc={HOST}:0",
                 f"--sip=udp:{HOST}:0",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.abreast import abreast
+from benchmarks.abreast import Version, abreast
 from benchmarks.contenders import ALL
 from benchmarks.held import measure_held
 from benchmarks.latency import event_latency
@@ -51,12 +52,46 @@ def test_versions_get_the_same_calls_in_turn(tmp_path: Path) -> None:
     (other / "sitecustomize.py").parent.mkdir()
     seen = tmp_path / "seen"
     (other / "sitecustomize.py").write_text(f"open({str(seen)!r}, 'a').write('x')\n")
+    # And an interpreter of its own, known by its path alone.
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    used = tmp_path / "used"
+    for program in ("python", "picosip"):
+        real = Path(sys.executable).with_name(program)
+        (venv / program).write_text(f'#!/bin/sh\necho {program} >> {used}\nexec {real} "$@"\n')
+        (venv / program).chmod(0o755)
+    python = venv / "python"
     plan = Plan(rate=50, calls=25)
-    sides = abreast(contender, {"one": "", "two": str(other)}, plan, 2, tmp_path / "run")
+    sides = abreast(
+        contender,
+        {"one": Version(), "two": Version.read(f"{python}@{other}")},
+        plan,
+        2,
+        tmp_path / "run",
+    )
     assert [(side.name, side.failed) for side in sides] == [("one", 0), ("two", 0)]
     assert (sides[0].ratio, sides[0].both) == (1.0, 1.0)
     assert min(sides[1].server, sides[1].application, sides[1].ratio) > 0
     assert seen.read_text() == "xx"
+    assert used.read_text().split() == ["picosip", "python"]
+
+
+@pytest.mark.parametrize(
+    "text, path, python",
+    [
+        ("", "", None),
+        ("a:b", "{here}/a:{here}/b", None),
+        ("bin/python@", "", "{here}/bin/python"),
+        ("bin/python@a", "{here}/a", "{here}/bin/python"),
+    ],
+)
+def test_a_version_is_folders_and_perhaps_an_interpreter(
+    text: str, path: str, python: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = Version.read(text)
+    assert found.path == path.format(here=tmp_path)
+    assert found.python == (Path(python.format(here=tmp_path)) if python else None)
 
 
 @pytest.mark.peer("sipp")
