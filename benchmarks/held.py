@@ -24,6 +24,8 @@ from picosip.v1 import load_service_pb2 as load_pb, load_service_pb2_grpc as loa
 
 _FOREVER = 36_000.0
 _SETTLE = 2.0
+_LINGER = 60.0
+"""Seconds after which lingering transactions are waited for no more; 64*T1 are 32."""
 _ROUNDS = 5
 """How often what another call costs is measured: in turn, since machines change their speed."""
 
@@ -103,9 +105,18 @@ class Held:
                 self._names.append(report.name)
                 return
 
-    def octets(self, held: int) -> tuple[float, float]:
-        """For each of so many held, of both, once all is quiet."""
+    def settle(self) -> None:
+        """Waits until no transaction is left on either side. They linger for 64*T1, and what ends
+        them costs CPU as well."""
+        deadline = time.monotonic() + _LINGER
+        while any(one.stats().active_transactions for one in (self._caller, self._callee)):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(1.0)
         time.sleep(_SETTLE)
+
+    def octets(self, held: int) -> tuple[float, float]:
+        """For each of so many held, of both."""
         caller, callee = self.rss()
         return (caller - self.base[0]) / held, (callee - self.base[1]) / held
 
@@ -169,9 +180,11 @@ def measure_held(
         _pair(folder / "many", rate, passing, flags) as big,
     ):
         small.hold(few)
+        small.settle()
         octets = {few: small.octets(few)}
         tell(f"some {calls / rate:.0f} s until {calls} are held")
         big.hold(calls)
+        big.settle()
         octets[calls] = big.octets(calls)
         sides = {few: small, calls: big}
         costs: dict[int, list[tuple[float, float]]] = {few: [], calls: []}

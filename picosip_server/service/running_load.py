@@ -10,7 +10,6 @@ import structlog
 
 from picosip.v1 import load_service_pb2 as pb
 from picosip_server.engine.load.figures import LoadFigures
-from picosip_server.engine.load.samples import Samples
 from picosip_server.engine.load.script import Load
 from picosip_server.service import errors
 from picosip_server.service.bridge import Bridge
@@ -36,11 +35,8 @@ class RunningLoad:
         self._start = clock.now()
         self._end: float | None = None
         self._figures = LoadFigures()
-        self._histograms = load_reports.Histograms()
         self._reported = self._figures
         """Those of the last report to the streams."""
-        self._new = Samples()
-        """Setup times since then."""
         self._error: ApiError | None = None
         self._latest = pb.LoadReport()
         self._number = 0
@@ -69,7 +65,7 @@ class RunningLoad:
             while not running.done():
                 await asyncio.wait((running,), timeout=self._interval)
                 await self._measure(running)
-            self._take(await running)
+            self._figures = await running
         except ApiError as error:
             # It may not begin, or the server has gone.
             self._error = error
@@ -90,19 +86,14 @@ class RunningLoad:
             await self._report(figures)
 
     async def _report(self, figures: LoadFigures) -> None:
-        self._take(figures)
+        self._figures = figures
         report = self._made(figures)
-        before, new = self._reported, self._new
-        report.interval.CopyFrom(load_reports.interval(before, figures, new))
-        self._reported, self._new = figures, Samples()
+        report.interval.CopyFrom(load_reports.interval(self._reported, figures))
+        self._reported = figures
         async with self._news:
             self._latest = report
             self._number += 1
             self._news.notify_all()
-
-    def _take(self, figures: LoadFigures) -> None:
-        self._figures = figures
-        self._new.include(self._histograms.update(figures))
 
     def _made(self, figures: LoadFigures) -> pb.LoadReport:
         state = pb.LoadReport.STATE_STOPPING if figures.stopping else pb.LoadReport.STATE_RUNNING
@@ -114,7 +105,6 @@ class RunningLoad:
         if self._end is not None:
             report.end_time.CopyFrom(self._clock.timestamp(self._end))
         load_reports.fill(report, figures)
-        self._histograms.fill(report)
         return report
 
     async def began(self) -> None:
@@ -155,5 +145,5 @@ class RunningLoad:
         if not self.ended:
             figures = await self._bridge.measure_load(self.name)
             if not self.ended:
-                self._take(figures)
+                self._figures = figures
         return self._made(self._figures)

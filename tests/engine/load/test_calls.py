@@ -49,9 +49,9 @@ def test_calls_begin_evenly_and_all_end(simulation: Simulation, near: Host, far:
     assert (figures.started, figures.succeeded, figures.failed) == (300, 300, 0)
     assert figures.responses == {200: 300}
     # Each call: 20 ms to the 180, 220 to the answer, a second, 20 for the BYE.
-    assert list(figures.post_dial_delay.items()) == list(samples(*[0.02] * 300).items())
-    assert list(figures.setup.items()) == list(samples(*[0.22] * 300).items())
-    assert list(figures.teardown.items()) == list(samples(*[0.02] * 300).items())
+    assert figures.post_dial_delay.octaves() == samples(*[0.02] * 300).octaves()
+    assert figures.setup.octaves() == samples(*[0.22] * 300).octaves()
+    assert figures.teardown.octaves() == samples(*[0.02] * 300).octaves()
     assert figures.peak_active == 125
     assert begun(simulation) == pytest.approx([start + n / 100 for n in range(300)], abs=0.0011)
     # Nobody else hears of them, on neither side.
@@ -64,7 +64,7 @@ def test_calls_begin_evenly_and_all_end(simulation: Simulation, near: Host, far:
     assert (other.started, other.succeeded, other.failed) == (300, 300, 0)
     assert other.responses == {200: 300}
     # INVITE to ACK: the delay and the way there and back.
-    assert list(other.setup.items()) == list(samples(*[0.22] * 300).items())
+    assert other.setup.octaves() == samples(*[0.22] * 300).octaves()
     simulation.run()
     assert near.core.idle and far.core.idle
 

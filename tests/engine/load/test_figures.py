@@ -7,7 +7,7 @@ import random
 import pytest
 
 from picosip_server.engine.load.figures import LoadFigures, total
-from picosip_server.engine.load.samples import LONGEST, MICROSECONDS, Samples
+from picosip_server.engine.load.samples import LONGEST, MICROSECONDS, Samples, longest, shortest
 
 
 def samples(*seconds: float) -> Samples:
@@ -15,6 +15,16 @@ def samples(*seconds: float) -> Samples:
     for each in seconds:
         made.note(each)
     return made
+
+
+def items(measured: Samples) -> list[tuple[int, int]]:
+    """Each time in microseconds, the shortest first, and how often it was measured."""
+    return [
+        (shortest(octave, step), count)
+        for octave, counts in measured.octaves()
+        for step, count in enumerate(counts)
+        if count
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,12 +44,12 @@ def samples(*seconds: float) -> Samples:
     ],
 )
 def test_times_keep_three_digits(seconds: float, microseconds: int) -> None:
-    assert list(samples(seconds).items()) == [(microseconds, 1)]
+    assert items(samples(seconds)) == [(microseconds, 1)]
 
 
 def test_each_time_counts_once_and_the_shortest_comes_first() -> None:
     values = random.Random(1).choices([1, 700, 1500, 1501, 30_000, 30_016, 2_000_000], k=500)
-    found = list(samples(*(value / MICROSECONDS for value in values)).items())
+    found = items(samples(*(value / MICROSECONDS for value in values)))
     assert [count for _, count in found] == [values.count(each) for each in sorted(set(values))]
     assert found == sorted(found)
 
@@ -47,15 +57,17 @@ def test_each_time_counts_once_and_the_shortest_comes_first() -> None:
 def test_what_is_new_is_told_from_what_was_known() -> None:
     measured = samples(0.001, 0.001, 2.0)
     before = measured.copy()
-    assert list(measured.since(before).items()) == []
+    assert items(measured.since(before)) == []
     measured.note(0.001)
     measured.note(0.5)
-    assert list(measured.since(before).items()) == [(1000, 1), (499_968, 1)]
-    assert list(measured.since(Samples()).items()) == list(measured.items())
-    assert list(before.since(measured).items()) == []
+    assert items(measured.since(before)) == [(1000, 1), (499_968, 1)]
+    assert items(measured.since(Samples())) == items(measured)
+    assert items(before.since(measured)) == []
+    # One that has been forgotten, of several.
+    assert items(samples(0.001, 0.5).since(samples(0.001, 0.001, 2.0))) == [(499_968, 1)]
     # Neither changes the other.
     measured.since(Samples()).note(0.001)
-    assert [count for _, count in measured.items()] == [3, 1, 1]
+    assert [count for _, count in items(measured)] == [3, 1, 1]
 
 
 def test_parts_add_up() -> None:
@@ -69,8 +81,8 @@ def test_parts_add_up() -> None:
     two.stopping = True
     whole = total([one, two])
     assert (whole.started, whole.elapsed, whole.stopping) == (7, 2.0, False)
-    assert list(whole.setup.items()) == [(1000, 2), (2000, 1)]
-    assert list(one.setup.items()) == [(1000, 1)]
+    assert items(whole.setup) == [(1000, 2), (2000, 1)]
+    assert items(one.setup) == [(1000, 1)]
     assert whole.responses == {200: 4, 486: 3}
     assert whole.failures == {"486": 3}
 
@@ -80,5 +92,38 @@ def test_a_copy_stays_as_it_is() -> None:
     figures.setup.note(0.001)
     copy = figures.copy()
     figures.setup.note(0.001)
-    assert list(copy.setup.items()) == [(1000, 1)]
-    assert list(copy.counts().setup.items()) == []
+    assert items(copy.setup) == [(1000, 1)]
+    assert items(copy.counts().setup) == []
+
+
+def test_a_summary_says_the_same_as_an_hdr_histogram() -> None:
+    """What others make of the same times, with three digits."""
+    hdrh = pytest.importorskip("hdrh.histogram")
+    chance = random.Random(7)
+    parts = (0.01, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0)
+    for number in (1, 2, 3, 10, 999, 5000):
+        times = [round(chance.lognormvariate(8, 3)) for _ in range(number)]
+        other = hdrh.HdrHistogram(1, LONGEST, 3)
+        for time in times:
+            other.record_value(min(time, LONGEST))
+        found = samples(*(time / MICROSECONDS for time in times)).summary(parts)
+        assert found is not None
+        assert found.count == other.total_count
+        assert (found.min, found.max) == (other.get_min_value(), other.get_max_value())
+        assert found.quantiles == tuple(other.get_value_at_percentile(100 * p) for p in parts)
+        # Ours takes the shortest time of each step, theirs the middle.
+        assert found.mean == pytest.approx(other.get_mean_value(), rel=0.001)
+
+
+def test_nothing_has_no_summary() -> None:
+    measured = samples(0.001)
+    assert Samples().summary((0.5,)) is None
+    assert measured.since(measured.copy()).summary((0.5,)) is None
+
+
+def test_a_step_ends_where_the_next_begins() -> None:
+    for octave in range(5):
+        for step in (0, 1, 1022):
+            assert longest(octave, step) + 1 == shortest(octave, step + 1)
+        if octave:
+            assert longest(octave, 1023) + 1 == shortest(octave + 1, 0)
