@@ -105,15 +105,16 @@ class Held:
                 self._names.append(report.name)
                 return
 
-    def settle(self) -> None:
-        """Waits until no transaction is left on either side. They linger for 64*T1, and what ends
-        them costs CPU as well."""
+    def settle(self) -> bool:
+        """Waits until no transaction is left on either side: they linger for 64*T1, and what ends
+        them costs CPU as well. False: some are left after a minute."""
         deadline = time.monotonic() + _LINGER
         while any(one.stats().active_transactions for one in (self._caller, self._callee)):
             if time.monotonic() > deadline:
-                break
+                return False
             time.sleep(1.0)
         time.sleep(_SETTLE)
+        return True
 
     def octets(self, held: int) -> tuple[float, float]:
         """For each of so many held, of both."""
@@ -180,12 +181,11 @@ def measure_held(
         _pair(folder / "many", rate, passing, flags) as big,
     ):
         small.hold(few)
-        small.settle()
-        octets = {few: small.octets(few)}
         tell(f"some {calls / rate:.0f} s until {calls} are held")
         big.hold(calls)
-        big.settle()
-        octets[calls] = big.octets(calls)
+        if not (small.settle() and big.settle()):
+            tell("transactions linger: what other calls cost has some of theirs in it")
+        octets = {few: small.octets(few), calls: big.octets(calls)}
         sides = {few: small, calls: big}
         costs: dict[int, list[tuple[float, float]]] = {few: [], calls: []}
         tell(f"other calls, {_ROUNDS} times in turn where {few} and where {calls} are held")

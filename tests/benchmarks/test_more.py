@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
+import grpc
 import pytest
 
 from benchmarks.abreast import Version, abreast
 from benchmarks.contenders import ALL
-from benchmarks.held import measure_held
+from benchmarks.held import Held, measure_held
 from benchmarks.latency import event_latency
 from benchmarks.overload import overload
 from benchmarks.sipp import counted
 from benchmarks.steps import Plan
+from picosip.v1 import admin_service_pb2 as admin_pb
 
 
 def test_messages_are_counted_by_place_and_by_name() -> None:
@@ -33,6 +36,40 @@ def test_calls_are_held_and_end_in_order(tmp_path: Path) -> None:
     )
     assert [one.held for one in found.growth] == [5, 20]
     assert (found.ended, found.lost, found.left) == (20, 0, 0)
+
+
+class Lingering:
+    """A server that has as many transactions as a test says, one look after the other."""
+
+    def __init__(self, *transactions: int) -> None:
+        self._left = iter(transactions)
+        self.process = self
+
+    def rss(self) -> int:
+        return 0
+
+    def stats(self) -> admin_pb.GetStatsResponse:
+        return admin_pb.GetStatsResponse(active_transactions=next(self._left))
+
+
+@pytest.mark.parametrize("caller, settled", [((2, 1, 0, 0), True), ((2,) * 100, False)])
+def test_others_are_measured_once_nothing_lingers(
+    caller: tuple[int, ...], settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    callee = Lingering(3, 0)
+    with grpc.insecure_channel("127.0.0.1:1") as channel:
+        held = Held(Lingering(*caller), callee, channel, 1.0)  # type: ignore[arg-type]
+        assert held.settle() is settled
+    # Three looks with something left, a second for each, and some rest.
+    assert now == (5.0 if settled else pytest.approx(61.0))
 
 
 @pytest.mark.peer("sipp")

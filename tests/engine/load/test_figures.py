@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from hdrh.histogram import HdrHistogram
 
 from picosip_server.engine.load.figures import LoadFigures, total
 from picosip_server.engine.load.samples import LONGEST, MICROSECONDS, Samples, longest, shortest
@@ -98,12 +99,11 @@ def test_a_copy_stays_as_it_is() -> None:
 
 def test_a_summary_says_the_same_as_an_hdr_histogram() -> None:
     """What others make of the same times, with three digits."""
-    hdrh = pytest.importorskip("hdrh.histogram")
     chance = random.Random(7)
     parts = (0.01, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0)
     for number in (1, 2, 3, 10, 999, 5000):
         times = [round(chance.lognormvariate(8, 3)) for _ in range(number)]
-        other = hdrh.HdrHistogram(1, LONGEST, 3)
+        other = HdrHistogram(1, LONGEST, 3)
         for time in times:
             other.record_value(min(time, LONGEST))
         found = samples(*(time / MICROSECONDS for time in times)).summary(parts)
