@@ -88,16 +88,16 @@ class OwnThread:
     def __init__(self, turns: Turns, name: str) -> None:
         self._turns = turns
         self._bell = Bell(turns.selector)
-        self._thread = threading.Thread(target=self._run, name=name)
+        self._own = threading.Thread(target=self._run, name=name)
 
     @property
     def here(self) -> bool:
         """See ``Runner``."""
-        return threading.get_ident() == self._thread.ident
+        return threading.get_ident() == self._own.ident
 
     def start(self) -> None:
         """See ``Runner``."""
-        self._thread.start()
+        self._own.start()
 
     def wake(self) -> None:
         """See ``Runner``."""
@@ -105,8 +105,8 @@ class OwnThread:
 
     def join(self) -> None:
         """See ``Runner``."""
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._own.ident is not None:
+            self._own.join()
 
     def close(self) -> None:
         """See ``Runner``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from picosip_server.frozen import dataclass
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, RemoteProtocolError
 from picosip_server.sip.message import Message, Request, Response
@@ -10,6 +11,7 @@ from picosip_server.sip.uri import Uri
 from picosip_server.sip.via import is_rfc3261
 
 
+@mypyc_attr(acyclic=True)
 @dataclass(slots=True, kw_only=True)
 class Dialog:
     """The state that both sides of a dialog keep (section 12.1).

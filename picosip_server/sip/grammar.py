@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.errors import ParseError
 
 TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"
@@ -111,6 +112,7 @@ def port_number(digits: str) -> int:
     return int(digits) if len(digits) < 5 else number(digits, 65535)
 
 
+@mypyc_attr(acyclic=True)
 class Params:
     """The parameters of a header or URI, in order, immutable; values as on the wire.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.errors import LocalProtocolError
 from picosip_server.sip.grammar import is_token, split_list
 
@@ -72,6 +73,7 @@ for _name in (
     canonical(_name.lower())
 
 
+@mypyc_attr(acyclic=True)
 class Field:
     """One header field, and what it was found to mean.
 
@@ -90,6 +92,7 @@ class Field:
         """What the value was read as, noted by who read it; of one type for each ``key``."""
 
 
+@mypyc_attr(acyclic=True)
 class Headers:
     """Header fields in wire order; looked up without case, compact and long names alike.
 

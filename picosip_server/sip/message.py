@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.address import Address
 from picosip_server.sip.errors import LocalProtocolError, ParseError
 from picosip_server.sip.grammar import is_token, number, split_list
@@ -24,6 +25,7 @@ _PLAIN_TYPES = {kind: kind for kind in ("application/sdp", "text/plain", "applic
 _MANDATORY = {name.lower(): name for name in ("Via", "From", "To", "Call-ID", "CSeq")}
 
 
+@mypyc_attr(acyclic=True)
 class Message:
     """What requests and responses share.
 
@@ -244,6 +246,7 @@ class Message:
         return addresses
 
 
+@mypyc_attr(acyclic=True)
 class Request(Message):
     """A request (RFC 3261 section 7.1)."""
 
@@ -289,6 +292,7 @@ class Request(Message):
         return f"<Request {self.method} {self.uri_text}>"
 
 
+@mypyc_attr(acyclic=True)
 class Response(Message):
     """A response (RFC 3261 section 7.2)."""
 

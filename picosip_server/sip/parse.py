@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from picosip_server.frozen import dataclass
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.remembered import forgettable
 from picosip_server.sip.errors import ParseError
 from picosip_server.sip.grammar import is_token
@@ -101,6 +102,7 @@ def _mended(message: Request | Response | None) -> Request | None:
     return message
 
 
+@mypyc_attr(acyclic=True)
 class _Start:
     """What a start line says: a request has a method, a response a status."""
 

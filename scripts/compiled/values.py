@@ -4,6 +4,8 @@ mypyc compiles the methods that stand in the source. Those that ``dataclass`` ma
 class is created stay interpreted, and to make a value would cost as much as ever. So the
 compiled form is made from a copy of the source in which ``__init__`` of each dataclass stands
 in its body; ``dataclass`` then lists the fields, and makes what is seldom called.
+
+It also tells mypyc which of them are acyclic (``picosip_server/mypyc.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +18,11 @@ from pathlib import Path
 
 _NO_HEIRS = ("bytes", "int", "str", "tuple")
 """Built-in types that no native class can derive from."""
+
+_ACYCLIC = [
+    "from picosip_server.mypyc import mypyc_attr as _mypyc_attr",
+    "@_mypyc_attr(acyclic=True)",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +142,21 @@ class Source:
             start = found.decorator.lineno - 1
             assert found.decorator.end_lineno == found.decorator.lineno
             lines[start] = _decorator(found)
-            lines[start:start] = names.imports()
+            lines[start:start] = names.imports() + (_ACYCLIC if self._acyclic(module, name) else [])
         return "\n".join(lines) + "\n"
+
+    def _acyclic(self, module: Module, name: str) -> bool:
+        """Whether its objects hold only what was there before them, and nothing that acts."""
+        found = module.classes[name]
+        if not found.options.get("frozen") or any(
+            "Callable" in ast.unparse(field.type) for field in module.own_fields(name)
+        ):
+            return False
+        bases = [self._find(module, base) for base in found.node.bases]
+        return all(
+            home is not None and base in home.classes and self._acyclic(home, base)
+            for home, base in bases
+        )
 
     def _fields(self, module: Module, name: str) -> Iterator[Field]:
         merged: dict[str, Field] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send, TimedOut
@@ -12,6 +13,7 @@ PROCEEDING = "proceeding"
 COMPLETED = "completed"
 
 
+@mypyc_attr(acyclic=True)
 class ClientTransaction(Machine):
     """Sends a request until its final response is in."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.build import ack_for_refusal
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
@@ -14,6 +15,7 @@ ACCEPTED = "accepted"
 COMPLETED = "completed"
 
 
+@mypyc_attr(acyclic=True)
 class ClientInviteTransaction(Machine):
     """Sends an INVITE until it is heard, and the ACK to a refusal as often as it is needed."""
 

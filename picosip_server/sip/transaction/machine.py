@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.transaction.effects import Effect
@@ -18,6 +19,7 @@ TERMINATED = "terminated"
 Row = tuple[str, Callable[[Any, Any, float], list[Effect]]]
 
 
+@mypyc_attr(acyclic=True)
 class Machine:
     """Base of the transaction machines.
 

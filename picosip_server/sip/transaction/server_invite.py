@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.message import Request, Response
 from picosip_server.sip.timers import Timers
 from picosip_server.sip.transaction.effects import Deliver, Effect, Ended, Send, TimedOut
@@ -13,6 +14,7 @@ CONFIRMED = "confirmed"
 ACCEPTED = "accepted"
 
 
+@mypyc_attr(acyclic=True)
 class ServerInviteTransaction(Machine):
     """Answers an INVITE, repeats the answer as needed, and absorbs what comes late."""
 

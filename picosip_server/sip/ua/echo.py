@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.hop import Hop
 
 
+@mypyc_attr(acyclic=True)
 class Echo:
     """What such a transaction needs, in the place of its machine, messages and user."""
 

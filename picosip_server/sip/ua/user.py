@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.build import response_to
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.message import Request, Response
@@ -40,6 +41,7 @@ class Seeker(Protocol):
         """The name leads nowhere."""
 
 
+@mypyc_attr(acyclic=True)
 class Serving:
     """A server transaction with the request that it serves and the way back (18.2.2)."""
 
