@@ -65,7 +65,7 @@ class Bridge:
         revision: Callable[[], int],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._ident = threading.get_ident()
         self._on_event = on_event
         self._on_traced = on_traced
         self._on_batch = on_batch
@@ -210,7 +210,7 @@ class Bridge:
             if self._scheduled:
                 return
             self._scheduled = True
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self._ident:
             self._loop.call_soon(self._deliver)
         else:
             self._loop.call_soon_threadsafe(self._deliver)

@@ -36,6 +36,7 @@ URI_PARAMS: Final = rf"(?:;{_NAME}(?:=[^\x00-\x20\x7f;,\"<>?]++)?+)*+"
 
 _are_params = re.compile(PARAMS).fullmatch
 _is_one_param = re.compile(rf";({_NAME})=({_VALUE})").fullmatch
+_are_plain = re.compile(rf"(?:;{_NAME}(?:={_VALUE})?+)++").fullmatch
 _params = re.compile(
     rf"[ \t]*+;[ \t]*+({_NAME})(?:[ \t]*+=[ \t]*+({QUOTED}|{_VALUE}))?+[ \t]*+"
 ).findall
@@ -136,6 +137,14 @@ class Params:
         """Like ``parse``, of the text from ``start``, if that is one plain ``;a=b``; else None."""
         match = _is_one_param(text, start)
         return None if match is None else Params(((match[1], match[2]),))
+
+    @classmethod
+    def plain(cls, text: str, start: int) -> Params | None:
+        """Like ``one``, for any number of parameters without quotes and white space."""
+        params = Params.one(text, start)
+        if params is None and _are_plain(text, start) is not None:
+            params = Params.split(text[start:])
+        return params
 
     @classmethod
     def split(cls, text: str) -> Params:

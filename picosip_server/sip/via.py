@@ -50,9 +50,9 @@ class Via:
         """Reads one Via value. Raises ParseError."""
         end = text.find(";")
         if 0 < end <= LONGEST_KEPT:
-            params = Params.one(text, end)
+            params = Params.plain(text, end)
             if params is not None:
-                # What one peer sends differs in the branch alone.
+                # What one peer sends differs in the parameters alone.
                 return _parse_kept(text[:end]).with_params(params)
         return _parse(text)
 

@@ -128,3 +128,29 @@ def test_the_readable_beginning_of_a_malformed_via(text: str, rest: str) -> None
 @pytest.mark.parametrize("text", ["", "SIP/2.0/UDP", "SIP/2.0/UDP ;branch=z", "x y"])
 def test_nothing_of_a_via_is_readable(text: str) -> None:
     assert Via.salvage(text) is None
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        ";rport;branch=z9hG4bK1",
+        ";branch=z9hG4bK1;rport=5062;received=192.0.2.1",
+        ";branch=z9hG4bK1;a;b=[::1];c",
+        ";BRANCH=z9hG4bK1",
+        ' ; branch = z9hG4bK1;x="a;b"',
+    ],
+)
+def test_parameters_are_the_same_however_they_are_read(tail: str) -> None:
+    # A text as long as that is read as a whole, a shorter one by its parts.
+    long = f";padding={'p' * 2000}"
+    whole, parts = Via.parse(f"SIP/2.0/UDP h{tail}{long}"), Via.parse(f"SIP/2.0/UDP h{tail}")
+    assert list(parts.params) == list(whole.params)[:-1]
+    assert parts.branch == "z9hG4bK1"
+
+
+@pytest.mark.parametrize(
+    "tail", [";", ";;a", ";rport;", ";a=", ";rport;b=a,c", ";rport;b=<a>", ';rport;b="a']
+)
+def test_malformed_parameters_are_refused(tail: str) -> None:
+    with pytest.raises(ParseError):
+        Via.parse(f"SIP/2.0/UDP h{tail}")

@@ -29,6 +29,8 @@ class Listeners:
         self._advertise_host = advertise_host
         self._advertise_port = advertise_port
         self._routes: dict[str, tuple[float, str]] = {}
+        self._hops: dict[tuple[str, int, str, str, bool], Hop] = {}
+        """Those asked for since ``forget``: three for each call to the same peer."""
         self.offered = {
             transport: frozenset(
                 version
@@ -55,6 +57,15 @@ class Listeners:
         Raises:
             Unreachable: no listener of ours has this transport and address family.
         """
+        key = (host, port, transport, domain, secure)
+        hop = self._hops.get(key)
+        if hop is None:
+            hop = self._find(host, port, transport, domain, secure)
+            if len(self._hops) < MOST_REMEMBERED:
+                self._hops[key] = hop
+        return hop
+
+    def _find(self, host: str, port: int, transport: str, domain: str, secure: bool) -> Hop:
         wanted = (transport,) if transport else ("TLS",) if secure else ("UDP", "TCP")
         known = numeric(host)
         assert known is not None, "the address of a hop is numeric"
@@ -80,6 +91,10 @@ class Listeners:
             f"this server has no {kinds} listener for IPv{version}, which {host} needs: "
             f"add one with --sip"
         )
+
+    def forget(self) -> None:
+        """The way to a peer may be another one by now."""
+        self._hops.clear()
 
     def local(self, index: int, peer: str, *, own: str = "") -> tuple[str, int]:
         """What Via and Contact show to a peer: the advertised address, else the bound one,

@@ -139,6 +139,7 @@ class Sockets:
     def _look_over(self, now: float) -> None:
         assert self._connections is not None, "attached before"
         self._connections.expire(now)
+        self.listeners.forget()
         for sources in self._sources:
             # The way to a peer may be another one by now.
             sources.clear()
