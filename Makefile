@@ -92,9 +92,7 @@ fuzz-server: $(STAMP) ## mutated messages at a running server, calls meanwhile (
 # The level of optimisation of the compiled wheel, 1 to 3: 1 is made in half the time.
 COMPILE ?= 2
 COMPILED := build/compiled
-COMPILED_TESTS ?= tests/sip tests/sdp tests/engine tests/service/test_end_to_end.py \
-	tests/service/test_requests_end_to_end.py tests/service/test_loads_end_to_end.py \
-	tests/service/test_process.py
+COMPILED_TESTS ?= tests/sip tests/sdp tests/engine tests/service
 
 wheel-compiled: $(STAMP) ## a wheel for this platform in dist/, its hot modules compiled (COMPILE=1..3)
 	@PICOSIP_COMPILE=$(COMPILE) $(BIN)/python -m hatchling build -t wheel -d dist

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,55 @@ def test_a_level_that_there_is_not_is_refused(level: str, tmp_path: Path) -> Non
     )
     assert done.returncode
     assert f"a level of optimisation from 0 to 3, not '{level}'" in done.stderr
+
+
+def handlers(tree: ast.AST) -> Iterator[tuple[str, str, list[str]]]:
+    """Functions, and the types that an exception of one name is of in them, in order."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found: dict[str, list[str]] = {}
+            for each in ast.walk(node):
+                if isinstance(each, ast.ExceptHandler) and each.name and each.type:
+                    found.setdefault(each.name, []).append(ast.unparse(each.type))
+            for name, types in found.items():
+                yield node.name, name, types
+
+
+def test_an_exception_that_is_caught_has_a_name_of_its_own() -> None:
+    # To mypyc a variable has the type of what is caught first, if that is a class which is
+    # compiled; anything else that it is to hold then is a TypeError.
+    trees = {path: ast.parse(path.read_text()) for path in hot_modules(ROOT / PACKAGE)}
+    own = {
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    assert "LayerError" in own
+    assert [
+        (path.name, function, name)
+        for path, tree in trees.items()
+        for function, name, types in handlers(tree)
+        if types[0] in own and len(set(types)) > 1
+    ] == []
+
+
+def waits_on_the_way_out(tree: ast.AST) -> bool:
+    """Whether a coroutine waits while an exception is on its way through."""
+    awaiting = (ast.Await, ast.AsyncWith, ast.AsyncFor)
+    return any(isinstance(node, ast.AsyncWith) for node in ast.walk(tree)) or any(
+        isinstance(each, awaiting)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try)
+        for part in (*node.finalbody, *node.handlers)
+        for each in ast.walk(part)
+    )
+
+
+def test_no_coroutine_that_waits_on_its_way_out_is_compiled() -> None:
+    assert waits_on_the_way_out(ast.parse((ROOT / PACKAGE / "service/control.py").read_text()))
+    assert [
+        path.name
+        for path in hot_modules(ROOT / PACKAGE)
+        if waits_on_the_way_out(ast.parse(path.read_text()))
+    ] == []

@@ -319,8 +319,9 @@ class StreamConnection:
                     self._owner.ponged(self)
         except ParseError as error:
             fault = error
-        except LayerError as error:
-            self._fail(error)
+        except LayerError as failure:
+            # By a name of its own: to mypyc a variable has one type.
+            self._fail(failure)
             return
         fault = fault or self._framing.fault
         if fault is not None:

@@ -80,8 +80,8 @@ class WebSocketFraming:
             if error.event_hint is not None and self._ws.state is not ConnectionState.CLOSED:
                 yield Reply(self._ws.send(error.event_hint))
             raise LayerError(f"WebSocket: {error}") from error
-        except LocalProtocolError as error:
-            raise LayerError(f"WebSocket: {error}") from error
+        except LocalProtocolError as failure:
+            raise LayerError(f"WebSocket: {failure}") from failure
 
     def _control(self, event: object) -> Iterator[Incoming]:
         if isinstance(event, Request):
