@@ -51,13 +51,21 @@ def classes(tree: Path, names: list[str]) -> tuple[str, dict[str, list[object]]]
     return where, found
 
 
-def test_what_is_written_out_is_what_dataclass_makes(tmp_path: Path) -> None:
+@pytest.fixture
+def paths(tmp_path: Path) -> dict[str, Path]:
+    """The modules that are compiled, in a copy of the package, written out for that."""
     shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE)
     paths = {
         ".".join(path.relative_to(tmp_path).with_suffix("").parts): path
         for path in hot_modules(tmp_path / PACKAGE)
     }
     Source(paths).write_out()
+    return paths
+
+
+def test_what_is_written_out_is_what_dataclass_makes(
+    tmp_path: Path, paths: dict[str, Path]
+) -> None:
     where, written = classes(tmp_path, list(paths))
     assert where == str(tmp_path / PACKAGE / "__init__.py")
     _, plain = classes(ROOT, list(paths))
@@ -135,13 +143,9 @@ def test_no_coroutine_that_waits_on_its_way_out_is_compiled() -> None:
     ] == []
 
 
-def test_values_are_left_out_of_what_the_garbage_collector_follows(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / PACKAGE, tmp_path / PACKAGE)
-    paths = {
-        ".".join(path.relative_to(tmp_path).with_suffix("").parts): path
-        for path in hot_modules(tmp_path / PACKAGE)
-    }
-    Source(paths).write_out()
+def test_values_are_left_out_of_what_the_garbage_collector_follows(
+    paths: dict[str, Path],
+) -> None:
     marked = {
         node.name
         for path in paths.values()

@@ -88,6 +88,7 @@ class OwnThread:
     def __init__(self, turns: Turns, name: str) -> None:
         self._turns = turns
         self._bell = Bell(turns.selector)
+        # Not _thread: mypyc would name it __thread, which is a word of C.
         self._own = threading.Thread(target=self._run, name=name)
 
     @property

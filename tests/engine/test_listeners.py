@@ -6,9 +6,11 @@ import socket
 
 import pytest
 
-from picosip_server.engine.config import ListenerSpec
+from picosip_server.engine.config import EngineConfig, ListenerSpec
 from picosip_server.engine.network import Unreachable
 from picosip_server.engine.transport.listeners import Listeners
+from picosip_server.engine.transport.sockets import Sockets
+from picosip_server.engine.worker import Worker
 from picosip_server.sip.message import Response
 from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import NextHop, Options, WaitFor
@@ -45,6 +47,22 @@ def test_a_hop_is_found_once_until_it_is_forgotten() -> None:
     here.forget()
     again = here.hop("127.0.0.1", 0, "", domain="one")
     assert again == hop and again is not hop
+
+
+def test_hops_are_forgotten_each_time_that_connections_are_looked_over() -> None:
+    worker = Worker(0, lambda outputs: None)
+    spec = ListenerSpec(transport="UDP", host="127.0.0.1", port=0)
+    sockets = Sockets(EngineConfig(listeners=(spec,), node="test"))
+    try:
+        sockets.attach([worker])
+        hop = sockets.listeners.hop("127.0.0.1", 0, "")
+        assert sockets.listeners.hop("127.0.0.1", 0, "") is hop
+        assert worker.on_idle is not None
+        worker.on_idle(worker.now)
+        assert sockets.listeners.hop("127.0.0.1", 0, "") is not hop
+    finally:
+        sockets.close()
+        worker.close()
 
 
 def test_an_address_has_one_spelling() -> None:
