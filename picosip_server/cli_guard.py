@@ -149,7 +149,8 @@ OverloadDelay = Annotated[
     option(
         "overload_delay",
         "SECONDS",
-        "How long messages and commands may wait before some new work is refused; 0: for ever.",
+        "How long messages, commands and events may wait before some new work is refused; "
+        "0: for ever.",
         _LIMITS,
     ),
 ]

@@ -7,13 +7,17 @@ from typing import Protocol
 
 
 class Audience(Protocol):
-    """An immutable picture of the open event streams; asked from worker threads."""
+    """A picture of the open event streams; asked from worker threads."""
 
     def hears(self, resource: str, labels: Mapping[str, str]) -> bool:
         """Whether a stream that is no mere observer matches this resource."""
 
     def claims(self, method: str) -> bool:
         """Whether a stream claimed out-of-dialog requests of this method."""
+
+    def lag(self, now: float) -> float:
+        """Seconds for which an event has been waiting for whoever takes new work: for the one
+        that is least behind, since a slow reader is not to hold up the others."""
 
 
 class Nobody:
@@ -26,3 +30,7 @@ class Nobody:
     def claims(self, method: str) -> bool:
         """Nobody claims."""
         return False
+
+    def lag(self, now: float) -> float:
+        """Nothing waits for anybody."""
+        return 0.0

@@ -130,8 +130,15 @@ class Core:
         self._population.timeout(now)
 
     def waited(self, delay: float, now: float) -> None:
-        """The longest that anything of this round had to wait for its turn, in seconds."""
-        self._admission.throttle.observe(delay, now)
+        """The longest that anything of this round had to wait for its turn, in seconds.
+
+        What then waits for the applications comes on top of it: a call that they are told of
+        too late is of no use.
+        """
+        throttle = self._admission.throttle
+        if throttle.is_due(now):
+            delay += self._reception.audience.lag(now)
+        throttle.observe(delay, now)
 
     def receive(self, data: bytes, source: Source, now: float, *, stream: bool = False) -> None:
         """A datagram, or one frame of a stream."""

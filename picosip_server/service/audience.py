@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from picosip_server.service.filters import StreamFilter
 
 
+class Listener(Protocol):
+    """A stream."""
+
+    filter: StreamFilter
+
+    def lag(self, now: float) -> float:
+        """Seconds for which the oldest event that it has not written waits for it."""
+
+
 class Listeners:
-    """An ``Audience``: the filters of all streams that are no mere observers. Immutable."""
+    """An ``Audience``: all streams that are no mere observers. Which they are never changes."""
 
-    __slots__ = ("_filters",)
+    __slots__ = ("_filters", "_takers")
 
-    def __init__(self, filters: Iterable[StreamFilter]) -> None:
-        self._filters = tuple(one for one in filters if not one.observer)
+    def __init__(self, streams: Iterable[Listener]) -> None:
+        listeners = [one for one in streams if not one.filter.observer]
+        self._filters = tuple(one.filter for one in listeners)
+        takers = tuple(one for one in listeners if one.filter.takes_new_work)
+        self._takers = takers or tuple(listeners)
 
     def hears(self, resource: str, labels: Mapping[str, str]) -> bool:
         """Whether a stream matches this resource."""
@@ -22,3 +35,8 @@ class Listeners:
     def claims(self, method: str) -> bool:
         """Whether a stream claimed out-of-dialog requests of this method."""
         return any(one.claims(method) for one in self._filters)
+
+    def lag(self, now: float) -> float:
+        """That of the stream which is least behind, of those that hear of calls that come in or
+        claimed requests; of all, where none does."""
+        return min((one.lag(now) for one in self._takers), default=0.0)

@@ -96,6 +96,10 @@ class EventLog:
         """Revision of the oldest event still held; one above ``latest`` while there is none."""
         return self.latest - len(self._ring) + 1
 
+    def now(self) -> float:
+        """The present, in the seconds of ``Entry.at``."""
+        return self._clock.now()
+
     def cursor(self, revision: int) -> pb.Cursor:
         """The place behind the event of that revision."""
         return pb.Cursor(incarnation=self.incarnation, revision=revision)

@@ -8,6 +8,8 @@ from picosip.v1 import event_service_pb2 as pb
 from picosip_server.service.event_log import Entry
 
 ALL_METHODS = "*"
+_SOME_CALL = "calls/some"
+"""Of no call that there is, so that only those see it who see all."""
 
 
 class Resources:
@@ -38,6 +40,12 @@ class StreamFilter:
         self._methods = frozenset(request.handle_methods)
         self.include_messages = request.include_messages
         self.observer = request.observer
+
+    @property
+    def takes_new_work(self) -> bool:
+        """Whether it would see a call that comes in, which has no labels yet, or claims
+        requests outside dialogs."""
+        return bool(self._methods) or self.match(_SOME_CALL, {})
 
     def match(self, resource: str, labels: Mapping[str, str]) -> bool:
         """Whether resource and labels are those that the stream asked for."""

@@ -100,7 +100,7 @@ class Outbox:
             self._waiter.set_result(None)
 
     def _take(self) -> list[bytes]:
-        results = self._results[: self._pace.batch]
+        results = self._results[: self._pace.most]
         octets = 0
         for count, result in enumerate(results):
             octets += len(result)

@@ -20,6 +20,8 @@ Write = Callable[[bytes], Awaitable[None]]
 _SNAPSHOT_EVENTS = 256
 _BATCH_OCTETS = 1 << 20
 """Clients take messages of up to 4 MiB by default."""
+_MOST = 512
+"""Events, or results, of one response. Who gets them does not do so many at a glance."""
 _SCAN = 2_000
 """Entries looked at before other streams get a turn."""
 _CATCH_UP_WITHIN = 0.5
@@ -32,9 +34,14 @@ class Pace:
     """When what is to be sent goes out: the cost is per message, so things are gathered."""
 
     batch: int = 64
-    """Events, or results of commands, in one response."""
+    """So many events, or results of commands, wait for no more of them."""
     linger: float = 0.002
-    """Seconds for which they wait for more of them, if the last response is as young."""
+    """Seconds for which fewer of them do, if the last response is as young."""
+
+    @property
+    def most(self) -> int:
+        """In one response, of a stream that is behind: what waits already costs less together."""
+        return max(self.batch, _MOST)
 
 
 class Credit:
@@ -87,6 +94,7 @@ class EventStream:
         self._told: int | None = None
         """Cursor of the last response."""
         self._wrote_at = float("-inf")
+        self._since = log.now()
         self._progress = max(progress_interval, _SHORTEST_PROGRESS) if progress_interval else None
         self._writing = True
         """A response is on its way, or the first has not been sent: no other may pass it."""
@@ -123,13 +131,14 @@ class EventStream:
         return self._response(events) if events else None
 
     def lag(self, now: float) -> float:
-        """Age in seconds of the oldest event that has not been written yet; 0 if none waits."""
+        """Seconds for which the oldest event that has not been written yet waits for this
+        stream; 0 if none does. What a stream resumes with waits from when it was opened."""
         try:
             waiting = self._log.entry(max(self._delivered + 1, self._log.oldest))
         except KeyError:
             # Nothing waits; or the log moved on, for metrics are read in another thread.
             return 0.0
-        return max(0.0, now - waiting.at)
+        return max(0.0, now - max(waiting.at, self._since))
 
     async def run(self, write: Write, snapshot: Iterable[bytes] = ()) -> None:
         """Sends the encoded snapshot events, then the log from the cursor on, for ever.
@@ -203,7 +212,7 @@ class EventStream:
         events: list[bytes] = []
         octets = 0
         last = min(log.latest, self._position + _SCAN)
-        most = self._pace.batch if credit is None else min(self._pace.batch, credit.left)
+        most = self._pace.most if credit is None else min(self._pace.most, credit.left)
         while self._position < last and len(events) < most and octets < _BATCH_OCTETS:
             entry = log.entry(self._position + 1)
             if self.filter.sees(entry):
@@ -302,7 +311,7 @@ class Streams:
         return max((stream.lag(now) for stream in tuple(self._open)), default=0.0)
 
     def _tell(self) -> None:
-        self._listeners = Listeners(stream.filter for stream in self._open)
+        self._listeners = Listeners(self._open)
         self._on_audience(self._listeners)
 
 

@@ -47,12 +47,17 @@ class Everybody:
     """An audience that hears everything and claims what it is told to."""
 
     methods: tuple[str, ...] = ()
+    behind: float = 0.0
+    """Seconds."""
 
     def hears(self, resource: str, labels: object) -> bool:
         return True
 
     def claims(self, method: str) -> bool:
         return method in self.methods
+
+    def lag(self, now: float) -> float:
+        return self.behind
 
 
 @dataclass(order=True)

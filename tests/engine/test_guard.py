@@ -18,7 +18,7 @@ from picosip_server.sip.ua import commands, events
 from picosip_server.sip.ua.commands import Credentials
 from picosip_server.sip.ua.outputs import Failure, FailureKind
 from picosip_server.sip.ua.snapshots import Cause
-from tests.engine.memory import SDP
+from tests.engine.memory import SDP, Everybody
 from tests.engine.probe import FAR, SOURCE, Server, octets
 
 OTHER = replace(SOURCE, host="10.0.0.3")
@@ -408,6 +408,20 @@ def test_an_overloaded_server_refuses_what_is_new() -> None:
     relieved(server)
     server.hear(request("INVITE", 400))
     assert len(server.of(events.CallReceived)) == 3
+
+
+def test_applications_that_are_behind_are_told_of_less() -> None:
+    server = Server()
+    server.core.set_audience(Everybody(behind=0.15), server.simulation.now)
+    behind(server, 0.0)
+    assert server.ask(request("INVITE", 1)).status == 100
+    # What waited here comes on top of it: together it is hopeless.
+    server.core.set_audience(Everybody(behind=0.5), server.simulation.now)
+    behind(server, 0.4)
+    assert server.ask(request("INVITE", 2)).status == 503
+    server.core.set_audience(Everybody(), server.simulation.now)
+    relieved(server)
+    assert server.ask(request("INVITE", 3)).status == 100
 
 
 def test_a_server_that_is_little_behind_refuses_a_part() -> None:

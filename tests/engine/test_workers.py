@@ -199,6 +199,9 @@ class _Broken:
     def claims(self, method: str) -> bool:
         return False
 
+    def lag(self, now: float) -> float:
+        return 0.0
+
 
 def test_who_hears_that_all_ended_has_heard_of_each_end() -> None:
     with Agent("udp", workers=2) as agent:

@@ -121,7 +121,7 @@ async def test_results_are_gathered(client: Client) -> None:
         await stream.do(*(call_pb.GetCallRequest(name="calls/none") for _ in range(640)))
         await stream.results(640)
         with_results = [one for one in stream.responses if one.HasField("results")]
-        assert max(len(one.results.results) for one in with_results) == 64
+        assert 64 <= max(len(one.results.results) for one in with_results) <= 512
         assert len(with_results) <= 20
 
 

@@ -233,7 +233,7 @@ async def test_many_events_arrive_in_order_and_in_batches(served: Served) -> Non
     while len(revisions) < 1000:
         response = await stream.read()
         assert isinstance(response, pb.EventsResponse)
-        assert len(response.events) <= 64
+        assert len(response.events) <= 512
         revisions += [event.revision for event in response.events]
         responses += 1
     assert revisions == list(range(1, 1001))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -79,15 +80,28 @@ def test_what_is_for_all_is_for_all() -> None:
     assert narrow.sees(entry("", for_all=True))
 
 
+@dataclass
+class Stream:
+    filter: StreamFilter
+    behind: float = 0.0
+
+    def lag(self, now: float) -> float:
+        return now - 100.0 + self.behind
+
+
+def stream(behind: float = 0.0, **fields: Any) -> Stream:
+    return Stream(stream_filter(**fields), behind)
+
+
 def test_the_audience_is_who_does_not_only_observe() -> None:
-    nobody = Listeners([stream_filter(observer=True, handle_methods=["*"])])
+    nobody = Listeners([stream(observer=True, handle_methods=["*"])])
     assert not nobody.hears("calls/a", {})
     assert not nobody.claims("REGISTER")
     somebody = Listeners(
         [
-            stream_filter(observer=True),
-            stream_filter(resources=["calls/b"], handle_methods=["OPTIONS"]),
-            stream_filter(resources=["registrations/"], labels={"a": "b"}),
+            stream(observer=True),
+            stream(resources=["calls/b"], handle_methods=["OPTIONS"]),
+            stream(resources=["registrations/"], labels={"a": "b"}),
         ]
     )
     assert somebody.hears("calls/b", {})
@@ -97,4 +111,28 @@ def test_the_audience_is_who_does_not_only_observe() -> None:
     assert somebody.claims("OPTIONS")
     assert not somebody.claims("REGISTER")
     assert not Listeners([]).hears("calls/a", {})
-    assert Listeners([stream_filter()]).hears("calls/a", {})
+    assert Listeners([stream()]).hears("calls/a", {})
+
+
+@pytest.mark.parametrize(
+    ("streams", "lag"),
+    [
+        ([], 0.0),
+        ([stream(3.0)], 3.0),
+        # The slow one holds up nobody, whether he takes calls or watches them.
+        ([stream(3.0), stream(1.0), stream(2.0, resources=["calls/"])], 1.0),
+        ([stream(3.0), stream(0.0, observer=True)], 3.0),
+        ([stream(0.0), stream(3.0, observer=True)], 0.0),
+        ([stream(3.0, observer=True)], 0.0),
+        # Who is told of no call that comes in says nothing of those who are.
+        ([stream(3.0), stream(0.0, resources=["calls/a", "registrations/"])], 3.0),
+        ([stream(3.0), stream(0.0, labels={"a": "b"})], 3.0),
+        ([stream(3.0), stream(2.0, resources=["calls/a"], handle_methods=["MESSAGE"])], 2.0),
+        # Where nobody is, those count who place their own.
+        ([stream(3.0, labels={"a": "b"}), stream(2.0, resources=["calls/a"])], 2.0),
+    ],
+)
+def test_what_is_new_waits_for_the_stream_that_is_least_behind(
+    streams: list[Stream], lag: float
+) -> None:
+    assert Listeners(streams).lag(100.0) == lag

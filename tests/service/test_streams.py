@@ -137,15 +137,15 @@ def test_a_burst_is_gathered_for_two_milliseconds() -> None:
     run(main())
 
 
-def test_a_response_has_at_most_64_events() -> None:
+def test_a_response_has_at_most_512_events() -> None:
     async def main() -> None:
-        log = new_log()
-        add(log, *values.numbered(150))
+        log = new_log(size=2000)
+        add(log, *values.numbered(1200))
         reader = Reader()
         async with running(stream(log), reader):
-            assert [len(response.events) for response in reader.responses] == [0, 64, 64, 22]
-            assert reader.cursors == [0, 64, 128, 150]
-            assert reader.revisions == list(range(1, 151))
+            assert [len(response.events) for response in reader.responses] == [0, 512, 512, 176]
+            assert reader.cursors == [0, 512, 1024, 1200]
+            assert reader.revisions == list(range(1, 1201))
 
     run(main())
 
@@ -325,6 +325,20 @@ def test_lag_is_the_age_of_what_has_not_been_written() -> None:
             slow.read(2)
             await asyncio.sleep(0.1)
             assert reading.lag(loop.time()) == 0.0
+
+    run(main())
+
+
+def test_what_a_stream_resumes_with_waits_since_it_was_opened() -> None:
+    async def main() -> None:
+        log = new_log()
+        add(log, *values.numbered(3))
+        await asyncio.sleep(60)
+        reading = stream(log)
+        loop = asyncio.get_running_loop()
+        assert reading.lag(loop.time()) == 0.0
+        await asyncio.sleep(2)
+        assert reading.lag(loop.time()) == pytest.approx(2.0)
 
     run(main())
 

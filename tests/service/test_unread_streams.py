@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +69,55 @@ def fill(server: PicosipServer) -> None:
         trace.cancel()
 
 
+def test_who_does_not_read_gets_no_more_calls(tmp_path: Path) -> None:
+    """New work is refused for a stream that is behind, until another one takes it."""
+    wanted = event_pb.EventFilter(handle_methods=["MESSAGE"], include_messages=True)
+    with (
+        PicosipServer(tmp_path / "server") as server,
+        grpc.insecure_channel(server.grpc, UNREAD) as channel,
+        RawTcp(server.tcp) as peer,
+    ):
+        events = event_grpc.EventServiceStub(channel)
+        idle = events.Events(event_pb.EventsRequest(filter=wanted))
+        next(idle)
+        assert until(lambda: answer(peer) == 503, 20.0)
+        keen = events.Events(event_pb.EventsRequest(filter=wanted))
+        next(keen)
+        reading = threading.Thread(target=drain, args=(keen,))
+        reading.start()
+        assert until(lambda: answer(peer) == 0, 20.0)
+        keen.cancel()
+        reading.join()
+
+
+def answer(peer: RawTcp) -> int:
+    """What a MESSAGE is answered with soon; 0: nothing, for an application has it."""
+    peer.send(request("MESSAGE", peer, "Content-Type: text/plain", body=BODY))
+    response = peer.receive(0.05)
+    return 0 if response is None else response.status
+
+
+def drain(stream: Any) -> None:
+    """Reads until it is cancelled."""
+    with suppress(grpc.RpcError):
+        for _ in stream:
+            continue
+
+
+def until(happens: Callable[[], bool], seconds: float) -> bool:
+    """Whether it happens within so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if happens():
+            return True
+    return False
+
+
 @pytest.mark.parametrize("leave", [True, False], ids=["clients-leave", "server-leaves"])
 def test_all_end_as_cancelled(tmp_path: Path, leave: bool) -> None:
     """Nothing is logged as an error, and the process ends as it should."""
     over = threading.Event()
-    server = PicosipServer(tmp_path / "server", "--log-level=debug")
+    server = PicosipServer(tmp_path / "server", "--log-level=debug", "--overload-delay=0")
     # The server is stopped before the channel is closed.
     with grpc.insecure_channel(server.grpc, UNREAD) as channel, server:
         streams = unread(channel, over)

@@ -24,7 +24,11 @@ Done = Callable[[Any], None]
 """Is told what the client's method returns, or the PicosipError that it raises."""
 
 BATCH = 64
-"""Commands in one message."""
+"""So many commands wait for no more of them."""
+MOST = 512
+"""Commands in one message: what waits already costs less together."""
+MOST_OCTETS = 1 << 20
+"""Of those before the last one. Servers take messages of up to 4 MiB by default."""
 
 
 def _varint(number: int) -> bytes:
@@ -163,7 +167,11 @@ class Commands:
     def batch(self) -> bytes:
         """The next commands to be sent, as an encoded ControlRequest."""
         unsent = self._unsent
-        parts = [unsent.popleft().octets for _ in range(min(len(unsent), BATCH))]
+        parts: list[bytes] = []
+        size = 0
+        while unsent and len(parts) < MOST and size < MOST_OCTETS:
+            parts.append(unsent.popleft().octets)
+            size += len(parts[-1])
         octets = b"".join(parts)
         return b"".join((_BATCH, _varint(len(octets)), octets))
 
