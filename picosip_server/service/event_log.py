@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 
 from picosip.v1 import event_service_pb2 as pb
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.service import wire
 from picosip_server.service.clock import Clock
 from picosip_server.service.convert import events as convert, values
@@ -24,6 +25,7 @@ _REMEMBERED_REQUESTS = 10_000
 """Open requests whose method is remembered for the event that closes them."""
 
 
+@mypyc_attr(acyclic=True)
 class Entry:
     """One event as it goes out: its octets, and what filters look at."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.service.convert.values import clean
 from picosip_server.sip.address import Address
 from picosip_server.sip.ua.events import (
@@ -23,11 +23,14 @@ from picosip_server.sip.ua.subscription.events import PublicationChanged, Subscr
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
+@mypyc_attr(acyclic=True)
 class _Call:
-    sip_call_id: str
-    began: float
-    answered: bool = False
+    __slots__ = ("answered", "began", "sip_call_id")
+
+    def __init__(self, sip_call_id: str, began: float) -> None:
+        self.sip_call_id = sip_call_id
+        self.began = began
+        self.answered = False
 
 
 class Witness:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 
+from picosip_server.mypyc import mypyc_attr
 from picosip_server.sip.errors import LocalProtocolError
 
 
@@ -18,6 +19,7 @@ class Side(enum.Enum):
     REMOTE = "remote"
 
 
+@mypyc_attr(acyclic=True)
 class OfferAnswer:
     """One exchange after another; at most one is open at a time (RFC 3264 section 4)."""
 
