@@ -38,8 +38,9 @@ class Arrivals:
         them apart costs more than it could gain."""
         self._new: deque[Arrival] = deque()
         self._going_on: deque[Arrival] = deque()
-        self._waiting: set[tuple[bytes, Source]] = set()
-        """What may begin something and waits, and whom it is from."""
+        self._waiting: dict[bytes, Source] = {}
+        """What may begin something and waits, and whom it is from: the first, if several send
+        the same."""
         self.repeated = 0
         """How many there was no need to keep, as they repeated what still waited."""
         self._most_new = most_new
@@ -60,13 +61,13 @@ class Arrivals:
         begins = begins_something(data)
         # A CANCEL must not overtake its INVITE.
         queue = self._new if begins or data.startswith(b"CANCEL ") else self._going_on
-        if begins and (data, source) in self._waiting:
+        if begins and self._waiting.get(data) == source:
             self.repeated += 1
             return True
         if len(queue) >= (self._most_new if begins else self._most_going_on):
             return False
         if begins:
-            self._waiting.add((data, source))
+            self._waiting.setdefault(data, source)
         queue.append(Arrival(data, source, now))
         return True
 
@@ -78,5 +79,5 @@ class Arrivals:
             return None
         arrival = queue.popleft()
         if self._waiting:
-            self._waiting.discard((arrival.data, arrival.source))
+            self._waiting.pop(arrival.data, None)
         return arrival

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from picosip_server.engine.network import Source
 from picosip_server.sip.build import response_to
@@ -109,7 +110,14 @@ def identity_of(request: Request) -> tuple[bytes, bytes]:
 
 def tag_of(via: bytes, call_id: bytes, secret: bytes) -> str:
     """The same from the octets of the top Via, as ``stamp`` left it, and of the Call-ID."""
-    return hashlib.blake2s(b"%b\0%b" % (via, call_id), key=secret, digest_size=8).hexdigest()
+    digest = hashlib.blake2s(b"%b\0%b" % (via, call_id), key=secret, digest_size=6)
+    return mark_of(secret) + digest.hexdigest()
+
+
+@lru_cache(maxsize=16)
+def mark_of(secret: bytes) -> str:
+    """The first four digits of all tags made from a secret: a message without them has none."""
+    return hashlib.blake2s(key=secret, digest_size=2).hexdigest()
 
 
 def stateless_response(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from picosip_server.sip.ua.user import Entry
 
 if TYPE_CHECKING:
     from picosip_server.sip.ua.user import TransactionUser
 
-FEW = 64
+FEW: Final = 64
 """Entries that nobody needs any more and that are kept all the same."""
 
 

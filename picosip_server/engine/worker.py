@@ -7,6 +7,7 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -16,14 +17,14 @@ from picosip_server.engine.network import Source
 from picosip_server.engine.runner import OwnThread, Ready, Runner, Turns
 from picosip_server.sip.ua.outputs import Output
 
-IDLE = 1.0
+IDLE: Final = 1.0
 """Longest sleep in seconds: how often connections are looked over."""
-ROUND = 256
+ROUND: Final = 256
 """Pieces of work done before sockets, timers and the sink get their turn."""
 
-BATCH = 64
+BATCH: Final = 64
 """Datagrams handled before sockets get their turn again."""
-SLICE = 0.002
+SLICE: Final = 0.002
 """Seconds for either of these, which then end early: whoever shares the thread, as the streams to
 the applications do, gets his turn only in between, and needs several for each message."""
 

@@ -11,6 +11,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
+from typing import Final
 
 import structlog
 
@@ -34,10 +35,10 @@ from picosip_server.sip.ua.outputs import (
 
 _log = structlog.get_logger(__name__)
 
-_SLICE = 256
+_SLICE: Final = 256
 """Outputs that are handled before the loop gets a turn for other things."""
 
-_MOST_OUTPUTS = 50_000
+_MOST_OUTPUTS: Final = 50_000
 """Outputs that may wait for the loop. None is dropped: beyond, nothing begins that makes more."""
 
 OnCreated = Callable[[str], None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -87,21 +86,34 @@ class Begins(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not a dataclass: one with parameters is none that mypyc can compile.
 class Operation(Generic[Request, Value, Response]):
     """One that the engine does."""
 
-    path: str
-    prepare: Prepare[Request]
-    value: type[Value]
-    """What the engine completes the command with."""
-    respond: Callable[[Value, Clock], Response]
-    """May raise ApiError: some outcomes are successes of the engine, but not of the RPC."""
-    result: Callable[[Response], CommandResult]
-    name: Callable[[Value], str] | None = None
-    """The name of the resource, where a resource is what comes back."""
-    repeatable: bool = True
-    """Changes something: the request has a request_id."""
+    __slots__ = ("name", "path", "prepare", "repeatable", "respond", "result", "value")
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        prepare: Prepare[Request],
+        value: type[Value],
+        respond: Callable[[Value, Clock], Response],
+        result: Callable[[Response], CommandResult],
+        name: Callable[[Value], str] | None = None,
+        repeatable: bool = True,
+    ) -> None:
+        self.path = path
+        self.prepare = prepare
+        self.value = value
+        """What the engine completes the command with."""
+        self.respond = respond
+        """May raise ApiError: some outcomes are successes of the engine, but not of the RPC."""
+        self.result = result
+        self.name = name
+        """Gives the name of the resource, where a resource is what comes back."""
+        self.repeatable = repeatable
+        """Changes something: the request has a request_id."""
 
     def begin(
         self,
@@ -154,14 +166,22 @@ class Operation(Generic[Request, Value, Response]):
         done(outcome)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[Request, Response]):
     """One that looks at all that lives."""
 
-    path: str
-    prepare: Callable[[Request], Callable[[Snapshot, Clock], Response]]
-    """Checks a request, and gives what makes its response."""
-    result: Callable[[Response], CommandResult]
+    __slots__ = ("path", "prepare", "result")
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        prepare: Callable[[Request], Callable[[Snapshot, Clock], Response]],
+        result: Callable[[Response], CommandResult],
+    ) -> None:
+        self.path = path
+        self.prepare = prepare
+        """Checks a request, and gives what makes its response."""
+        self.result = result
 
     def begin(
         self,

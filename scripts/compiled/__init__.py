@@ -17,6 +17,7 @@ HOT = (
     "service/event_log.py",
     "service/filters.py",
     "service/idempotency.py",
+    "service/operations.py",
     "service/validate.py",
     "service/wire.py",
     "service/witness.py",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 
-from picosip_server.engine.intake import seconds_by, tag_of
+from picosip_server.engine.intake import mark_of, seconds_by, tag_of
 from picosip_server.engine.network import Source
 from picosip_server.frozen import dataclass
 from picosip_server.sip.ua.keys import server_key_of
@@ -98,7 +98,7 @@ def acknowledges_refusal(data: bytes, source: Source, secret: bytes) -> bool:
 
     It has the top Via of the INVITE (17.1.1.3), from which the tag was made that it brings.
     """
-    if data[:4] != b"ACK ":
+    if data[:4] != b"ACK " or mark_of(secret).encode() not in data:
         return False
     head = _read(data, source)
     return head is not None and head.to_tag.decode() == head.tag(secret)

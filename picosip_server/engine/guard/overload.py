@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-BURST = 1.0
+from typing import Final
+
+BURST: Final = 1.0
 """Seconds for which work must have waited too long all the time before any is refused: a burst
 passes by itself."""
-HOPELESS = 4.0
+HOPELESS: Final = 4.0
 """At so many times the delay that is allowed, nobody waits to see whether it does."""
-CALM = 2.0
+CALM: Final = 2.0
 """Seconds for which nothing must have been refused before a burst is let pass again."""
-UPDATE = 0.02
+UPDATE: Final = 0.02
 """Seconds after which the part is made anew."""
-LONGEST_UNIT = 0.2
+LONGEST_UNIT: Final = 0.2
 """Seconds. The gains are for as much delay as is allowed, but for no more than this: delays grow
 as fast where more is allowed."""
-BY_CHANGE = 0.3
+BY_CHANGE: Final = 0.3
 """The part that is added when the delay rises by a unit."""
-BY_EXCESS = 0.3
+BY_EXCESS: Final = 0.3
 """The part that is added in a second for which the delay is a unit too long."""
-LITTLE = 0.2
+LITTLE: Final = 0.2
 """A part that is nothing while the delay is short: it comes of its going up and down."""
 
 

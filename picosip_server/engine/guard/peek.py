@@ -24,5 +24,14 @@ def begins_something(data: bytes) -> bool:
     if data[:8].split(b" ", 1)[0] in _GOING_ON:
         return False
     end = data.find(b"\r\n\r\n")
-    found = _to(data if end < 0 else data[:end])
+    if end < 0:
+        end = len(data)
+    # Nearly all write it like this, and none of them folds it: to search is ten times as slow.
+    at = data.find(b"\r\nTo:", 0, end)
+    if at >= 0:
+        stop = data.find(b"\r\n", at + 5, end)
+        if stop < 0 or data[stop + 2 : stop + 3] not in (b" ", b"\t"):
+            value = data[at + 5 : end if stop < 0 else stop]
+            return b";" not in value or _tag(value) is None
+    found = _to(data, 0, end)
     return found is None or _tag(found.group(1)) is None
