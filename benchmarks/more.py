@@ -20,7 +20,9 @@ from benchmarks.compare import chosen
 from benchmarks.contenders import Role
 from benchmarks.held import CallsFailed, measure_held
 from benchmarks.latency import event_latency
-from benchmarks.overload import overload
+from benchmarks.live import Live
+from benchmarks.options import Options
+from benchmarks.overload import compared, overload
 from benchmarks.plots import write_lines
 from benchmarks.process import ProcessEnded
 from benchmarks.profiling import profile, py_spy
@@ -109,11 +111,19 @@ def run_latency(
 @more.command("overload")
 def run_overload(
     highest: Annotated[
-        float, typer.Argument(help="Its highest clean rate, as the main run found it.")
-    ],
+        float | None,
+        typer.Argument(
+            help="Its highest clean rate. Unless given it is looked for before and after, since "
+            "the speed of machines changes."
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(help="The contender.")] = "picosip-control-uas",
     seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 60.0,
     hold: Annotated[float, typer.Option(min=0, help="How long each call lasts, s.")] = 1.0,
+    step: Annotated[float, typer.Option(min=1, help="How long a rate is to be clean, s.")] = 10.0,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="What both searches may take together.")
+    ] = 5.0,
     output: Output = DEFAULT,
 ) -> None:
     """**Overload**: twice the highest clean rate for a minute. How many calls are served, how many
@@ -121,15 +131,28 @@ def run_overload(
     contenders = [one for one in chosen([name]) if one.role is Role.UAS and one.name == name]
     if not contenders:
         raise typer.BadParameter(f"no contender that answers is called {name}")
+    searches: dict[str, int] = {}
     with scratch() as folder:
-        found = overload(contenders[0], 2 * highest, seconds, hold, folder)
+        if highest is None:
+            options = Options(seconds=step, held=100, tries=1, minutes=minutes)
+            with Live(console, 2) as live:
+                both = compared(contenders[0], options, seconds, hold, folder, live)
+            searches = {"before": both.before, "after": both.after}
+            highest, found = both.highest, both.overloaded
+            console.print(f"highest clean rate {both.before}/s before and {both.after}/s after")
+        else:
+            found = overload(contenders[0], 2 * highest, seconds, hold, folder)
     console.print(
         f"offered {found.offered:g}/s: {found.goodput:.0f}/s served "
         f"({100 * found.goodput / highest:.0f} % of the highest clean rate), {found.refused} of "
         f"{found.calls} refused, {found.unanswered} not answered, {found.lost} lost in progress, "
         f"{found.resent} messages sent again by SIPp"
     )
-    write(output, "overload", {"highest": highest, "goodput": found.goodput, "overload": found})
+    write(
+        output,
+        "overload",
+        {"highest": highest, **searches, "goodput": found.goodput, "overload": found},
+    )
 
 
 @more.command("abreast")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.contenders.base import Answering, Contender
+from benchmarks.measure import Teller, measure
+from benchmarks.options import Options
 from benchmarks.sipp import Sipp
 
 # A refusal is an end like another for SIPp: only then does it count what is lost apart from it.
@@ -48,6 +50,45 @@ class Overloaded:
     def goodput(self) -> float:
         """Calls served, a second."""
         return self.served / self.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Beside the highest clean rates of the same minutes: the speed of machines changes."""
+
+    before: int
+    after: int
+    overloaded: Overloaded
+
+    @property
+    def highest(self) -> float:
+        """What lies between both, calls a second."""
+        return (self.before + self.after) / 2
+
+
+def compared(
+    contender: Contender,
+    options: Options,
+    seconds: float,
+    hold: float,
+    folder: Path,
+    teller: Teller,
+) -> Compared:
+    """Twice the highest clean rate, which is looked for before and after.
+
+    Raises RuntimeError where no rate at all is clean.
+    """
+
+    def highest(name: str, first: int) -> int:
+        share = options.search_seconds(2)
+        found = measure(contender, folder / name, options, first, teller, share)
+        if not found.highest:
+            raise RuntimeError(f"{contender.name} has no clean rate: {found.why}")
+        return found.highest
+
+    before = highest("before", contender.first)
+    found = overload(contender, 2.0 * before, seconds, hold, folder / "overload")
+    return Compared(before=before, after=highest("after", before), overloaded=found)
 
 
 def overload(

@@ -13,6 +13,7 @@ HOT = (
     "service/convert",
     "service/bridge.py",
     "service/clock.py",
+    "service/dispatch.py",
     "service/errors.py",
     "service/event_log.py",
     "service/filters.py",

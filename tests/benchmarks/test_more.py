@@ -8,12 +8,15 @@ from pathlib import Path
 
 import grpc
 import pytest
+from rich.console import Console
 
 from benchmarks.abreast import Version, abreast
 from benchmarks.contenders import ALL
 from benchmarks.held import Held, measure_held
 from benchmarks.latency import event_latency
-from benchmarks.overload import overload
+from benchmarks.live import Live
+from benchmarks.options import Options
+from benchmarks.overload import compared, overload
 from benchmarks.sipp import counted
 from benchmarks.steps import Plan
 from picosip.v1 import admin_service_pb2 as admin_pb
@@ -139,3 +142,14 @@ def test_what_is_offered_is_served_refused_or_unanswered(tmp_path: Path) -> None
     assert found.served + found.refused + found.unanswered + found.lost == 50
     assert found.served == 50
     assert found.lost == 0
+
+
+@pytest.mark.peer("sipp")
+def test_the_highest_clean_rate_is_looked_for_before_and_after(tmp_path: Path) -> None:
+    (contender,) = (one for one in ALL if one.name == "picosip-engine-uas")
+    options = Options(seconds=0.5, held=5, ceiling=40)
+    with Live(Console(quiet=True), 2) as live:
+        found = compared(contender, options, 0.5, 0.1, tmp_path, live)
+    # None is too high here: it is the ceiling, and twice as many are no overload.
+    assert (found.before, found.highest, found.after) == (40, 40, 40)
+    assert (found.overloaded.offered, found.overloaded.served) == (80, 40)

@@ -72,10 +72,12 @@ class Serving:
 class Entry:
     """When the engine is to wake a user; ``user`` None: it need not any more."""
 
-    __slots__ = ("deadline", "user")
+    __slots__ = ("deadline", "number", "user")
 
-    def __init__(self, deadline: float, user: TransactionUser) -> None:
+    def __init__(self, deadline: float, number: int, user: TransactionUser) -> None:
         self.deadline = deadline
+        self.number = number
+        """Of several with one deadline the lower one comes first."""
         self.user: TransactionUser | None = user
 
 
