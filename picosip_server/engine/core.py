@@ -136,7 +136,7 @@ class Core:
         too late is of no use.
         """
         throttle = self._admission.throttle
-        if throttle.is_due(now):
+        if throttle.is_due(delay, now):
             delay += self._reception.audience.lag(now)
         throttle.observe(delay, now)
 

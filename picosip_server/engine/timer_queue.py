@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 FEW: Final = 64
 """Entries that nobody needs any more and that are kept all the same."""
 SLOTS_A_SECOND: Final = 4
+NEVER: Final = 1e12
+"""Seconds. All that is due later, which may be infinity, shares a slot."""
 
 
 @mypyc_attr(acyclic=True)
@@ -107,7 +109,7 @@ class TimerQueue:
         self._sweep()
 
     def _put(self, entry: Entry) -> None:
-        number = int(entry.deadline * SLOTS_A_SECOND)
+        number = int(min(entry.deadline, NEVER) * SLOTS_A_SECOND)
         if number <= self._reached:
             heapq.heappush(self._near, (entry.deadline, entry.number, entry))
             return

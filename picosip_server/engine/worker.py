@@ -151,7 +151,7 @@ class Worker:
             self.guard(heapq.heappop(self._later)[2], self.now)
         self._begin(self.core.deadline())
         self.guard(self.core.timeout, self.now)
-        self.core.waited(self._waited, self.now)
+        self.guard(self.core.waited, self._waited, self.now)
         self._waited = 0.0
         if self.on_idle is not None and self.now >= self._idle_due:
             self._idle_due = self.now + IDLE

@@ -8,8 +8,6 @@ from picosip.v1 import event_service_pb2 as pb
 from picosip_server.service.event_log import Entry
 
 ALL_METHODS = "*"
-_SOME_CALL = "calls/some"
-"""Of no call that there is, so that only those see it who see all."""
 
 
 class Resources:
@@ -42,10 +40,9 @@ class StreamFilter:
         self.observer = request.observer
 
     @property
-    def takes_new_work(self) -> bool:
-        """Whether it would see a call that comes in, which has no labels yet, or claims
-        requests outside dialogs."""
-        return bool(self._methods) or self.match(_SOME_CALL, {})
+    def claims_any(self) -> bool:
+        """Whether requests outside dialogs are to be handed to the stream, of some method."""
+        return bool(self._methods) and not self.observer
 
     def match(self, resource: str, labels: Mapping[str, str]) -> bool:
         """Whether resource and labels are those that the stream asked for."""

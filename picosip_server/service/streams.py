@@ -11,7 +11,7 @@ from picosip.v1 import event_service_pb2 as pb
 from picosip_server.service import errors, wire
 from picosip_server.service.audience import Listeners
 from picosip_server.service.errors import ApiError
-from picosip_server.service.event_log import EventLog
+from picosip_server.service.event_log import Entry, EventLog
 from picosip_server.service.filters import StreamFilter
 
 Write = Callable[[bytes], Awaitable[None]]
@@ -94,7 +94,8 @@ class EventStream:
         self._told: int | None = None
         """Cursor of the last response."""
         self._wrote_at = float("-inf")
-        self._since = log.now()
+        self._since = float("inf")
+        """When it began with the log, a snapshot being behind it."""
         self._progress = max(progress_interval, _SHORTEST_PROGRESS) if progress_interval else None
         self._writing = True
         """A response is on its way, or the first has not been sent: no other may pass it."""
@@ -131,14 +132,24 @@ class EventStream:
         return self._response(events) if events else None
 
     def lag(self, now: float) -> float:
-        """Seconds for which the oldest event that has not been written yet waits for this
-        stream; 0 if none does. What a stream resumes with waits from when it was opened."""
-        try:
-            waiting = self._log.entry(max(self._delivered + 1, self._log.oldest))
-        except KeyError:
-            # Nothing waits; or the log moved on, for metrics are read in another thread.
+        """Age in seconds of the oldest event that has not been written yet; 0 if none waits."""
+        waiting = self._waiting()
+        return 0.0 if waiting is None else max(0.0, now - waiting.at)
+
+    def behind(self, now: float) -> float:
+        """Seconds for which an event has been waiting that could have been written, were the
+        reader quicker: not what it waits for others, nor from before the stream was there."""
+        waiting = self._waiting()
+        if waiting is None:
             return 0.0
-        return max(0.0, now - max(waiting.at, self._since))
+        return max(0.0, now - max(waiting.at, self._since) - self._pace.linger)
+
+    def _waiting(self) -> Entry | None:
+        try:
+            return self._log.entry(max(self._delivered + 1, self._log.oldest))
+        except (KeyError, IndexError):
+            # Nothing waits; or the log moved on, for other threads ask as well.
+            return None
 
     async def run(self, write: Write, snapshot: Iterable[bytes] = ()) -> None:
         """Sends the encoded snapshot events, then the log from the cursor on, for ever.
@@ -151,6 +162,7 @@ class EventStream:
         self._log.add_waker(self.wake)
         try:
             await self._send_snapshot(write, snapshot)
+            self._since = self._log.now()
             # Where others' events made up the backlog, the client learns at once that it
             # has caught up.
             await self._send_backlog(write)

@@ -419,9 +419,13 @@ def test_applications_that_are_behind_are_told_of_less() -> None:
     server.core.set_audience(Everybody(behind=0.5), server.simulation.now)
     behind(server, 0.4)
     assert server.ask(request("INVITE", 2)).status == 503
+    # Nor does it drop out where the engine itself is so far behind that it is judged at once.
+    server.core.waited(0.85, server.simulation.now)
+    server.core.waited(0.85, server.simulation.now + 0.004)
+    assert server.ask(request("INVITE", 3)).status == 503
     server.core.set_audience(Everybody(), server.simulation.now)
     relieved(server)
-    assert server.ask(request("INVITE", 3)).status == 100
+    assert server.ask(request("INVITE", 4)).status == 100
 
 
 def test_a_server_that_is_little_behind_refuses_a_part() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any, cast
 
@@ -44,6 +45,16 @@ def test_the_earliest_comes_first_and_nobody_too_early() -> None:
     assert due(timers, 1e6) == [86_400.0]
     assert timers.deadline() is None
     assert timers.idle
+
+
+def test_never_is_a_time_like_another() -> None:
+    timers = queue(*map(User, (math.inf, 2e12, 1.0)))
+    assert due(timers, 1.0) == [1.0]
+    assert timers.deadline() == 2e12
+    assert due(timers, 3e12) == [2e12]
+    assert timers.deadline() == math.inf
+    assert due(timers, 4e12) == []
+    assert len(timers) == 1
 
 
 def test_those_of_one_moment_come_in_the_order_in_which_they_were_noted() -> None:

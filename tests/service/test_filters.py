@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from picosip.v1 import event_service_pb2 as pb
-from picosip_server.service.audience import Listeners
+from picosip_server.service.audience import STUCK, Listeners
 from picosip_server.service.event_log import Entry
 from picosip_server.service.filters import StreamFilter
 
@@ -83,14 +83,14 @@ def test_what_is_for_all_is_for_all() -> None:
 @dataclass
 class Stream:
     filter: StreamFilter
-    behind: float = 0.0
+    waits: float = 0.0
 
-    def lag(self, now: float) -> float:
-        return now - 100.0 + self.behind
+    def behind(self, now: float) -> float:
+        return now - 100.0 + self.waits
 
 
-def stream(behind: float = 0.0, **fields: Any) -> Stream:
-    return Stream(stream_filter(**fields), behind)
+def stream(waits: float = 0.0, **fields: Any) -> Stream:
+    return Stream(stream_filter(**fields), waits)
 
 
 def test_the_audience_is_who_does_not_only_observe() -> None:
@@ -127,8 +127,9 @@ def test_the_audience_is_who_does_not_only_observe() -> None:
         # Who is told of no call that comes in says nothing of those who are.
         ([stream(3.0), stream(0.0, resources=["calls/a", "registrations/"])], 3.0),
         ([stream(3.0), stream(0.0, labels={"a": "b"})], 3.0),
-        ([stream(3.0), stream(2.0, resources=["calls/a"], handle_methods=["MESSAGE"])], 2.0),
-        # Where nobody is, those count who place their own.
+        ([stream(3.0), stream(2.0, resources=["calls/a"], handle_methods=["MESSAGE"])], 3.0),
+        # Where nobody is, those count who claim requests, and then those who place calls.
+        ([stream(3.0, labels={"a": "b"}, handle_methods=["*"]), stream(labels={"a": "b"})], 3.0),
         ([stream(3.0, labels={"a": "b"}), stream(2.0, resources=["calls/a"])], 2.0),
     ],
 )
@@ -136,3 +137,9 @@ def test_what_is_new_waits_for_the_stream_that_is_least_behind(
     streams: list[Stream], lag: float
 ) -> None:
     assert Listeners(streams).lag(100.0) == lag
+
+
+def test_one_that_is_stuck_does_not_count() -> None:
+    assert Listeners([stream(STUCK - 1.0)]).lag(100.0) == STUCK - 1.0
+    assert Listeners([stream(STUCK)]).lag(100.0) == 0.0
+    assert Listeners([stream(STUCK), stream(2.0)]).lag(100.0) == 2.0

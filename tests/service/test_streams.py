@@ -329,16 +329,27 @@ def test_lag_is_the_age_of_what_has_not_been_written() -> None:
     run(main())
 
 
-def test_what_a_stream_resumes_with_waits_since_it_was_opened() -> None:
+def test_only_what_the_reader_could_have_had_makes_a_stream_be_behind() -> None:
     async def main() -> None:
         log = new_log()
         add(log, *values.numbered(3))
         await asyncio.sleep(60)
+        slow = Reader(slow=True)
         reading = stream(log)
         loop = asyncio.get_running_loop()
-        assert reading.lag(loop.time()) == 0.0
-        await asyncio.sleep(2)
-        assert reading.lag(loop.time()) == pytest.approx(2.0)
+        async with running(reading, slow, [b"", b""]):
+            # Its snapshot is on the way; what it resumes with is older than it is.
+            await asyncio.sleep(2)
+            assert reading.behind(loop.time()) == 0.0
+            slow.read(1)
+            await asyncio.sleep(2)
+            assert (reading.lag(loop.time()), reading.behind(loop.time())) == (
+                pytest.approx(64.1),
+                pytest.approx(2.0 - 0.002),
+            )
+            slow.read(5)
+            await asyncio.sleep(0.1)
+            assert reading.behind(loop.time()) == 0.0
 
     run(main())
 

@@ -28,7 +28,7 @@ BATCH = 64
 MOST = 512
 """Commands in one message: what waits already costs less together."""
 MOST_OCTETS = 1 << 20
-"""Of those before the last one. Servers take messages of up to 4 MiB by default."""
+"""Of those in one message, unless it is one alone. Servers take up to 4 MiB by default."""
 
 
 def _varint(number: int) -> bytes:
@@ -169,9 +169,11 @@ class Commands:
         unsent = self._unsent
         parts: list[bytes] = []
         size = 0
-        while unsent and len(parts) < MOST and size < MOST_OCTETS:
+        while unsent and len(parts) < MOST:
+            size += len(unsent[0].octets)
+            if parts and size > MOST_OCTETS:
+                break
             parts.append(unsent.popleft().octets)
-            size += len(parts[-1])
         octets = b"".join(parts)
         return b"".join((_BATCH, _varint(len(octets)), octets))
 

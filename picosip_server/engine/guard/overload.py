@@ -52,16 +52,18 @@ class Throttle:
         """The part of what is new that is to be refused, 0 to 1."""
         return self._part if self._on else 0.0
 
-    def is_due(self, now: float) -> bool:
-        """Whether what is observed next is judged at once."""
-        return self._target > 0.0 and now - self._updated >= UPDATE
+    def is_due(self, delay: float, now: float) -> bool:
+        """Whether such a delay is judged at once."""
+        if not self._target:
+            return False
+        return delay >= HOPELESS * self._target or now - self._updated >= UPDATE
 
     def observe(self, delay: float, now: float) -> None:
         """Notes the longest that anything of the last round had waited, in seconds."""
         target = self._target
         if delay > self._longest:
             self._longest = delay
-        if not target or (delay < HOPELESS * target and not self.is_due(now)):
+        if not self.is_due(delay, now):
             return
         delay, self._longest = self._longest, 0.0
         # Whoever slept for long has seen nothing meanwhile.
