@@ -294,7 +294,7 @@ def serve(
     ] = None,
     stream_batch: Annotated[
         str | None,
-        _option("stream_batch", "N", "As many events or results wait for no more.", _LIMITS),
+        _option("stream_batch", "N", "How many events or results wait for no others.", _LIMITS),
     ] = None,
     stream_delay: Annotated[
         str | None,

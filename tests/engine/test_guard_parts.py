@@ -255,6 +255,10 @@ def test_guessing_may_be_free() -> None:
         (b"INVITE sip:a@b SIP/2.0\r\nt:<sip:a@b>; TAG = 1\r\n\r\n", False),
         (b"BYE sip:a@b SIP/2.0\r\nTO \t: <sip:a@b>\r\n ;x=1;\r\n\ttag=1\r\n\r\n", False),
         (b"INVITE sip:a@b SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\r\n", True),
+        # Written as usual, but folded; and what stands elsewhere says nothing.
+        (b"BYE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n ;tag=1\r\n\r\n", False),
+        (b"BYE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\t;tag=1", False),
+        (b"BYE sip:a@b SIP/2.0\r\nTo: <sip:a@b>;x\r\nFrom: <sip:a@b>;tag=1\r\n\r\n", True),
         # What stands in the body says nothing.
         (b"MESSAGE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\r\nx\r\nTo: x;tag=1", True),
         (b"\r\n\r\nSIP/2.0 200 OK\r\n\r\n", False),

@@ -26,7 +26,7 @@ def begins_something(data: bytes) -> bool:
     end = data.find(b"\r\n\r\n")
     if end < 0:
         end = len(data)
-    # Nearly all write it like this, and none of them folds it: to search is ten times as slow.
+    # Nearly all write it like this, and none of them folds it; whatever else is searched for.
     at = data.find(b"\r\nTo:", 0, end)
     if at >= 0:
         stop = data.find(b"\r\n", at + 5, end)
