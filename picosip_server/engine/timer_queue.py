@@ -58,9 +58,16 @@ class TimerQueue:
         """How many entries there are, those that nobody needs any more among them."""
 
     def deadline(self) -> float | None:
-        """The earliest entry."""
-        if self._near:
-            return self._near[0][0]
+        """The earliest entry; of those that are near, one that somebody needs."""
+        near = self._near
+        while near:
+            deadline, _, entry = near[0]
+            if entry.user is not None:
+                return deadline
+            # Nobody is to be woken for it.
+            heapq.heappop(near)
+            self.kept -= 1
+            self._stale -= 1
         return self._slots[self._order[0]].earliest if self._order else None
 
     def due(self, now: float) -> Iterator[TransactionUser]:

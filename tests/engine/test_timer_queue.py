@@ -122,3 +122,17 @@ def test_it_does_as_a_sorted_list_does(seed: int) -> None:
             # One that is not needed any more may come before it.
             assert earliest is not None
             assert earliest <= min(waiting)
+
+
+def test_nobody_is_woken_for_an_entry_that_is_not_needed_any_more() -> None:
+    users = [wants(1.0), wants(1.1), wants(7.0)]
+    timers = queue(*users, wants(0.5))
+    assert due(timers, 0.99) == [0.5]
+    assert timers.deadline() == 1.0
+    for user in users[:2]:
+        move(user, None)
+        timers.schedule(user)
+    # They have left the slots for the heap only where its turn has come.
+    assert due(timers, 1.05) == []
+    assert timers.deadline() == 7.0
+    assert (timers.kept, len(timers)) == (1, 1)

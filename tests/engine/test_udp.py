@@ -8,6 +8,8 @@ import time
 import pytest
 import structlog
 
+from picosip_server.engine.config import ListenerSpec
+from picosip_server.engine.transport.udp import UdpSocket
 from picosip_server.sip.message import Response
 from picosip_server.sip.parse import parse
 from picosip_server.sip.ua import commands, events
@@ -40,6 +42,24 @@ def test_without_rport_the_port_is_that_of_the_via() -> None:
         peer.send(peer.request("OPTIONS", sent_by=f"pc33.example.com:{other.port}", rport=False))
         via = other.response(200).via
         assert (via.received, via.params.get("rport")) == ("127.0.0.1", None)
+
+
+def test_datagrams_that_are_read_at_once_stay_apart_and_whole() -> None:
+    sent = [b"one", b"another one", b"", b"x" * 65_507, b"z"]
+    received = []
+    udp = UdpSocket(ListenerSpec(transport="UDP", host="127.0.0.1", port=0))
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            for data in sent:
+                peer.sendto(data, ("127.0.0.1", udp.bound.port))
+            here = ("127.0.0.1", peer.getsockname()[1])
+        udp.read(
+            lambda data, host, port: received.append((data, host, port)),
+            lambda *undelivered: pytest.fail("nothing was sent"),
+        )
+    finally:
+        udp.close()
+    assert received == [(data, *here) for data in sent]
 
 
 def test_keep_alives_are_ignored() -> None:

@@ -14,10 +14,11 @@ from picosip_server.engine import worker as workers
 from picosip_server.engine.config import EngineConfig
 from picosip_server.engine.core import Core
 from picosip_server.engine.network import Sender, Ticket
-from picosip_server.engine.worker import ROUND, SLICE, Worker
+from picosip_server.engine.worker import GRAIN, IDLE, ROUND, SLICE, Worker
 from picosip_server.sip.hop import Hop, Target
 from picosip_server.sip.ua import events
 from picosip_server.sip.ua.outputs import Completed, Output
+from picosip_server.sip.ua.user import TransactionUser
 from tests.engine.loopback import PATIENCE, Agent, TcpPeer, UdpPeer
 
 
@@ -254,3 +255,49 @@ def test_no_datagram_keeps_the_threads_busy() -> None:
             peer.send(data)
             peer.send(b"OPTIONS sip:x SIP/2.0" + data + b"x\r\n\r\n")
         peer.ping()
+
+
+@pytest.fixture
+def resting() -> Iterator[Worker]:
+    """A worker that takes no turn by itself."""
+    worker = Worker(0, nothing)
+    worker.core = Core(EngineConfig(listeners=(), node="test"), Nowhere())
+    yield worker
+    worker.close()
+
+
+def _wakes(worker: Worker, at: float) -> None:
+    """It sleeps until then."""
+    before = time.monotonic()
+    seconds = worker.sleep()
+    after = time.monotonic()
+    assert before + seconds <= at + 1e-6
+    assert at <= after + seconds + 1e-6
+
+
+def _timer(worker: Worker, at: float) -> None:
+    user = TransactionUser("calls/a", worker.core.context, {})
+    user.alarm("alarm", at)
+    worker.core._population.timers.schedule(user)
+
+
+def test_timers_of_one_grain_share_a_turn(resting: Worker) -> None:
+    begin = (time.monotonic() // GRAIN + 100) * GRAIN
+    for part in (0.9, 0.1, 0.5):
+        _timer(resting, begin + part * GRAIN)
+    _wakes(resting, begin + GRAIN)
+    # What is to be done at a certain time is done then.
+    resting.now = begin
+    resting.after(0.3 * GRAIN, lambda now: None)
+    _wakes(resting, begin + 0.3 * GRAIN)
+
+
+@pytest.mark.parametrize("deadline", [1e6, float("inf")])
+def test_what_is_far_away_is_slept_for_in_parts(resting: Worker, deadline: float) -> None:
+    _timer(resting, time.monotonic() + deadline)
+    assert resting.sleep() == pytest.approx(IDLE)
+
+
+def test_what_is_due_already_is_not_slept_for(resting: Worker) -> None:
+    _timer(resting, time.monotonic() - 1.0)
+    assert resting.sleep() == 0.0

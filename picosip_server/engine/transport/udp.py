@@ -17,6 +17,8 @@ BUFFER = 4 * 1024 * 1024
 BATCH = 256
 """Datagrams read before timers and commands get their turn: more than are handled meanwhile, so
 that they wait where they can be told apart, and not in the system's buffer."""
+_LONGEST = 65535
+"""Octets of the longest datagram there is."""
 
 _SO_MEMINFO = 55
 """Linux: figures of a socket's memory (linux/sock_diag.h), the last of them what was dropped."""
@@ -42,6 +44,10 @@ class UdpSocket:
         except OSError:
             self.socket.close()
             raise
+        # One for all datagrams: each of its own would be asked of the allocator at this size
+        # first, and cut down after.
+        self._room = bytearray(_LONGEST)
+        self._octets = memoryview(self._room)
         name = self.socket.getsockname()
         self.bound = ListenerSpec(transport="UDP", host=spec.host, port=name[1])
         granted = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
@@ -49,10 +55,10 @@ class UdpSocket:
 
     def read(self, take: Callable[[bytes, str, int], None], undelivered: Undelivered) -> None:
         """Hands over what has come in, a batch at most, and what ICMP errors tell of."""
-        receive = self.socket.recvfrom
+        receive, room, octets = self.socket.recvfrom_into, self._room, self._octets
         for count in range(BATCH):
             try:
-                data, peer = receive(65535)
+                length, peer = receive(room)
             except BlockingIOError:
                 if not count:
                     # The loop saw something, and it is no datagram.
@@ -63,7 +69,7 @@ class UdpSocket:
                 _log.debug("udp receive", error=str(error))
                 self._errors.read(undelivered)
                 return
-            take(data, peer[0], peer[1])
+            take(bytes(octets[:length]), peer[0], peer[1])
 
     def send(self, data: bytes, host: str, port: int) -> None:
         """Sends one datagram. A full send buffer loses it, as the network may: timers repeat it.
