@@ -169,10 +169,11 @@ class Core:
         user = ticket.user
         self._population.run(user, user.not_located(ticket.number, detail, now), now)
 
-    def failed(self, sender: Sender, detail: str, now: float, *, flow: int = 0) -> None:
+    def failed(self, sender: Sender | None, detail: str, now: float, *, flow: int = 0) -> None:
         """A message that was accepted for sending could not be sent after all.
 
-        ``flow`` is the connection that failed; 0 where none came about.
+        ``sender`` is None where nobody stands behind it. ``flow`` is the connection that failed;
+        0 where none came about.
         """
         self._population.failed(sender, detail, flow, now)
 

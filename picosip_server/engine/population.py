@@ -288,9 +288,11 @@ class Population:
                 return self._not_sent(user, effect, str(error), now)
         return []
 
-    def failed(self, sender: Sender, detail: str, flow: int, now: float) -> None:
-        """A message that the network had taken could not leave over a connection after all."""
+    def failed(self, sender: Sender | None, detail: str, flow: int, now: float) -> None:
+        """A message that the network had taken could not leave after all."""
         self.counters["transport_failures"] += 1
+        if sender is None:
+            return
         user, effect = sender.user, sender.effect
         closed = flow != 0 and flow == effect.hop.flow
         self.run(user, self._not_sent(user, effect, detail, now, closed=closed), now)

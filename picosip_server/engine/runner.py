@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import socket
 import threading
@@ -207,6 +208,9 @@ class SharedLoop:
             self._wait(wait)
 
     def _wait(self, seconds: float) -> None:
+        # uvloop rounds to milliseconds, and half of one is none at all: turns would follow each
+        # other, with nothing to do, until the time has come.
+        seconds = math.ceil(seconds * 1000.0) / 1000.0
         now = self._loop.time()
         if self._timer is not None:
             # A turn too early does no harm, and is rarer than deadlines that move on.

@@ -53,6 +53,8 @@ class Worker:
         self.now = time.monotonic()
         self.internal_errors = 0
         self.on_idle: Callable[[float], None] | None = None
+        self.on_end: Callable[[float], None] | None = None
+        """Called at the end of each turn."""
         self._sink = sink
         self.arrivals = Arrivals()
         self._mailbox: deque[tuple[float, Callable[[float], None]]] = deque()
@@ -160,6 +162,8 @@ class Worker:
         if self.on_idle is not None and self.now >= self._idle_due:
             self._idle_due = self.now + IDLE
             self.guard(self.on_idle, self.now)
+        if self.on_end is not None:
+            self.guard(self.on_end, self.now)
         self.flush()
 
     def _take_arrivals(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -148,3 +149,51 @@ def test_a_busy_worker_leaves_others_their_turns() -> None:
             busy.selector.close()
 
     _run(scenario)
+
+
+class Patient:
+    """A worker that has something to do once, at a certain time."""
+
+    def __init__(self) -> None:
+        self.selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self.due = float("inf")
+        self.turns = 0
+        self.done = threading.Event()
+        self.stopping = False
+
+    def turn(self, ready: Ready) -> None:
+        self.turns += 1
+        if time.monotonic() >= self.due:
+            self.due = float("inf")
+            self.done.set()
+
+    def sleep(self) -> float:
+        return max(0.0, min(1.0, self.due - time.monotonic()))
+
+
+@pytest.mark.parametrize("name", ["asyncio", "uvloop"])
+def test_the_time_until_something_is_due_is_not_spent_in_turns(name: str) -> None:
+    """uvloop's timers know whole milliseconds only, and half of one is none at all to them."""
+    maker = asyncio.new_event_loop
+    if name == "uvloop":
+        maker = pytest.importorskip("uvloop").new_event_loop
+    waits = 60
+
+    async def scenario() -> None:
+        patient = Patient()
+        runner = SharedLoop(patient, asyncio.get_running_loop())
+        runner.start()
+        for number in range(waits):
+            patient.done.clear()
+            patient.due = time.monotonic() + 0.0001 * (number + 1)
+            runner.wake()
+            await asyncio.to_thread(patient.done.wait, PATIENCE)
+        # Each has the turn that it asked for, that when it is due, and one for clocks that differ.
+        assert patient.turns <= 4 * waits
+        patient.stopping = True
+        runner.join()
+        runner.close()
+        patient.selector.close()
+
+    with asyncio.Runner(loop_factory=maker) as loop:
+        loop.run(scenario())

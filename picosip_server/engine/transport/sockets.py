@@ -282,13 +282,9 @@ class Sockets:
             contacts.pop(next(iter(contacts)), None)
         contacts[key] = flow
 
-    def send_udp(self, hop: Hop, data: bytes) -> None:
-        """Sends a datagram; from any thread.
-
-        Raises:
-            Unreachable: the system refuses it.
-        """
-        self._udp[hop.listener].send(data, hop.host, hop.port)
+    def udp(self, listener: int) -> UdpSocket:
+        """The socket of a UDP listener. Any thread may send by it."""
+        return self._udp[listener]
 
     def send_tcp(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
         """Sends over a connection, from the first worker's thread.

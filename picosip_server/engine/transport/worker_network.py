@@ -8,27 +8,44 @@ from picosip_server.engine.network import Sender, Ticket, Unreachable
 from picosip_server.engine.transport.numeric import numeric
 from picosip_server.engine.transport.race import rival
 from picosip_server.engine.transport.sockets import Sockets
+from picosip_server.engine.transport.udp import UdpSocket
 from picosip_server.engine.worker import Worker
 from picosip_server.sip.hop import DEFAULT_PORT, Hop, Target
 from picosip_server.sip.locating import Candidate
 
 
 class WorkerNetwork:
-    """One worker's ``Network``."""
+    """One worker's ``Network``.
+
+    Datagrams leave at the end of a turn, together: to send one wakes up whoever waits for it, on a
+    processor that may be asleep, and the next one finds him awake.
+    """
 
     def __init__(self, sockets: Sockets, worker: Worker, first: Worker) -> None:
         self._sockets = sockets
         self._worker = worker
         self._first = first
+        self._leaving: list[tuple[UdpSocket, Hop, bytes, Sender | None]] = []
+        worker.on_end = self._send_all
 
     def send(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
         """See ``Network.send``."""
         if hop.transport == "UDP":
-            self._sockets.send_udp(hop, data)
+            self._leaving.append((self._sockets.udp(hop.listener), hop, data, sender))
         elif self._worker is self._first:
             self._sockets.send_tcp(hop, data, sender)
         else:
             self._first.post(lambda now: self._hand_over(hop, data, sender))
+
+    def _send_all(self, now: float) -> None:
+        # What fails may have something else sent instead.
+        while self._leaving:
+            leaving, self._leaving = self._leaving, []
+            for udp, hop, data, sender in leaving:
+                try:
+                    udp.send(data, hop.host, hop.port)
+                except Unreachable as error:
+                    self._worker.guard(self._worker.core.failed, sender, str(error), now)
 
     def _hand_over(self, hop: Hop, data: bytes, sender: Sender | None) -> None:
         try:
