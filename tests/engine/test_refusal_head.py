@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from picosip_server.engine.guard.head import Head, acknowledges_refusal
+from picosip_server.engine.guard.refusals import Refusals
 from picosip_server.engine.intake import retry_later, stamp, stateless_response, way_back
 from picosip_server.engine.network import Source
 from picosip_server.sip.message import Request
@@ -91,7 +92,7 @@ def test_it_is_the_answer_that_a_parser_leads_to(data: bytes, source: Source) ->
         way_back(request, source).secure,
     )
     full = stateless_response(request, 503, SECRET, (retry_later(request, SECRET),))
-    brief = parse(found.refuse(SECRET))
+    brief = parse(found.refuse(found.tag(SECRET)))
     for name in ("Via", "From", "To", "Call-ID", "CSeq", "Retry-After"):
         assert brief.headers.get_all(name) == full.headers.get_all(name), name
     assert (brief.status, brief.reason, brief.body) == (full.status, full.reason, b"")  # type: ignore[union-attr]
@@ -106,15 +107,42 @@ def test_what_comes_over_a_connection_is_for_the_parser() -> None:
     assert Head.of_new(head(), replace(SOURCE, transport="TCP")) is None
 
 
-@pytest.mark.parametrize("data", USUAL[3:8])
-def test_its_ack_is_known_again(data: bytes) -> None:
+def acknowledgement(data: bytes) -> tuple[bytes, bytes]:
+    """The ACK to the refusal of an INVITE, and the tag of both."""
     found = Head.of_new(data, SOURCE)
     assert found is not None
-    refused = parse(found.refuse(SECRET))
-    ack = data.replace(b"INVITE", b"ACK").replace(
-        b"To: <sip:b@x>", b"To: <sip:b@x>;tag=" + refused.to.tag.encode()
-    )
+    tag = parse(found.refuse(found.tag(SECRET))).to.tag.encode()
+    return data.replace(b"INVITE", b"ACK").replace(b"<sip:b@x>", b"<sip:b@x>;tag=" + tag), tag
+
+
+@pytest.mark.parametrize("data", USUAL[3:8])
+def test_its_ack_is_known_again(data: bytes) -> None:
+    ack, _ = acknowledgement(data)
     assert acknowledges_refusal(ack, SOURCE, SECRET)
     assert not acknowledges_refusal(ack, SOURCE, b"another" * 2)
     assert not acknowledges_refusal(ack.replace(b"77ef", b"77ee"), SOURCE, SECRET)
     assert not acknowledges_refusal(data, SOURCE, SECRET)
+
+
+def test_the_tags_of_late_are_remembered() -> None:
+    # Its Via is no longer the one that the tag was made from, so that nothing else can tell.
+    ack, tag = acknowledgement(USUAL[3])
+    ack = ack.replace(b"z9hG4bK", b"z9hG4bKx")
+    refusals = Refusals(SECRET, most=2)
+    assert not refusals.acknowledged_by(ack, SOURCE)
+    refusals.gave(tag)
+    refusals.gave(b"another")
+    assert refusals.acknowledged_by(ack, SOURCE)
+    assert not refusals.acknowledged_by(ack.replace(tag, tag[:-1] + b"g"), SOURCE)
+    assert not refusals.acknowledged_by(ack.replace(b"ACK", b"BYE"), SOURCE)
+    refusals.gave(b"a third one")
+    assert not refusals.acknowledged_by(ack, SOURCE)
+
+
+def test_an_ack_that_was_forgotten_is_read() -> None:
+    ack, tag = acknowledgement(USUAL[3])
+    refusals = Refusals(SECRET)
+    assert refusals.acknowledged_by(ack, SOURCE)
+    # One that has a tag before it which begins as ours do, too.
+    ack = ack.replace(b";tag=9", b";tag=" + tag[:4] + b"0" * 12)
+    assert refusals.acknowledged_by(ack, SOURCE)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.guard.guard import Guard, Screening
-from picosip_server.engine.guard.head import Head, acknowledges_refusal
+from picosip_server.engine.guard.head import Head
 from picosip_server.engine.guard.peek import begins_something
+from picosip_server.engine.guard.refusals import Refusals
 from picosip_server.engine.intake import (
     hop_back,
     identity_of,
@@ -31,6 +32,7 @@ class Door:
         self._guard = guard
         self._admission = admission
         self._population = population
+        self._refusals = Refusals(admission.secret)
 
     def turns_away(self, data: bytes, source: Source, now: float) -> bool:
         """Whether octets need not be parsed at all."""
@@ -43,7 +45,7 @@ class Door:
             return True
         # Who traces is to see them as messages.
         brief = not self._population.tracing
-        if brief and acknowledges_refusal(data, source, admission.secret):
+        if brief and self._refusals.acknowledged_by(data, source):
             return True
         if not begins_something(data):
             return False
@@ -94,7 +96,9 @@ class Door:
             return False
         population.counters["refused_rate_limit" if limited else "refused_overload"] += 1
         hop = hop_back(source, source.host, head.port, secure=head.secure)
-        population.send_octets(head.refuse(admission.secret), 503, hop)
+        tag = head.tag(admission.secret)
+        self._refusals.gave(tag.encode())
+        population.send_octets(head.refuse(tag), 503, hop)
         return True
 
     def _refuse_unread(self, data: bytes, source: Source, now: float, *, limited: bool) -> bool:

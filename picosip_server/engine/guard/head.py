@@ -83,9 +83,8 @@ class Head:
         """See ``keys.server_key``."""
         return server_key_of(self.branch, self.sent_by, self.method.decode())
 
-    def refuse(self, secret: bytes) -> bytes:
+    def refuse(self, tag: str) -> bytes:
         """A 503 like that of ``intake.stateless_response``, with ``intake.retry_later``."""
-        tag = self.tag(secret)
         via = b"\r\nVia: ".join(self.vias)
         return (
             b"SIP/2.0 503 Service Unavailable\r\nVia: %b\r\nFrom: %b\r\nTo: %b;tag=%b\r\n"
