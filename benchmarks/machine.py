@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.contenders.base import PEERS_PYTHON, ROOT
+from picosip_server.form import is_compiled
 
 
 def describe() -> dict[str, object]:
@@ -33,7 +34,7 @@ def versions() -> dict[str, str]:
     """Of all that takes part; what is missing is left out."""
     found = {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "picosip": version("picosip-server"),
+        "picosip": f"{version('picosip-server')} ({'compiled' if is_compiled() else 'pure'})",
         "commit": _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], r"(\w+)"),
         "grpcio": version("grpcio"),
         "protobuf": version("protobuf"),

@@ -163,3 +163,24 @@ def test_odd_params(text: str) -> None:
 def test_no_params_at_all(text: str) -> None:
     with pytest.raises(ParseError):
         Params.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        (";a=b", (("a", "b"),)),
+        (";branch=z9hG4bK-1.!%*_+`'~-0", (("branch", "z9hG4bK-1.!%*_+`'~-0"),)),
+        # Not token characters, and allowed all the same.
+        (";a=[2001:db8::1]", (("a", "[2001:db8::1]"),)),
+        (";a/b=c", (("a/b", "c"),)),
+        (";a=b=c", (("a", "b=c"),)),
+        (";a=\u00fc", (("a", "\u00fc"),)),
+        *((text, None) for text in ("", ";", "a=b", ";a", ";=b", ";a=", "; a=b", ";a =b")),
+        *((text, None) for text in (";a=b c", ";a=b;c=d", ';a="b"', ";a=b,c", ";a=b\t", ";a=\x7f")),
+    ],
+)
+def test_one_plain_parameter_is_read_at_a_glance(
+    text: str, pairs: tuple[tuple[str, str], ...] | None
+) -> None:
+    found = Params.one("x" + text, 1)
+    assert (None if found is None else tuple(found)) == pairs

@@ -32,6 +32,6 @@ def begins_something(data: bytes) -> bool:
         stop = data.find(b"\r\n", at + 5, end)
         if stop < 0 or data[stop + 2 : stop + 3] not in (b" ", b"\t"):
             value = data[at + 5 : end if stop < 0 else stop]
-            return b";" not in value or _tag(value) is None
+            return b";" not in value or (b";tag=" not in value and _tag(value) is None)
     found = _to(data, 0, end)
     return found is None or _tag(found.group(1)) is None
