@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import interpreter
 from benchmarks.contenders.base import PEERS_PYTHON, ROOT
-from picosip_server.form import is_compiled
 
 
 def describe() -> dict[str, object]:
@@ -34,7 +34,8 @@ def versions() -> dict[str, str]:
     """Of all that takes part; what is missing is left out."""
     found = {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "picosip": f"{version('picosip-server')} ({'compiled' if is_compiled() else 'pure'})",
+        # What is measured is what its program is, whatever this process has imported.
+        "picosip": _said([interpreter.python().with_name("picosip"), "--version"], r"picosip (.+)"),
         "commit": _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], r"(\w+)"),
         "grpcio": version("grpcio"),
         "protobuf": version("protobuf"),
@@ -58,7 +59,7 @@ def _number(path: Path) -> int | None:
     return int(path.read_text()) if path.exists() else None
 
 
-def _said(command: list[str], pattern: str) -> str:
+def _said(command: list[str | Path], pattern: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except FileNotFoundError:

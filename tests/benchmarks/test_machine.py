@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-import pytest
-
-from benchmarks import machine
-from picosip_server.sip import parse
+from benchmarks import interpreter, machine
 
 
 def test_it_can_be_written() -> None:
@@ -16,12 +14,9 @@ def test_it_can_be_written() -> None:
     assert said["cores"]
 
 
-@pytest.mark.parametrize(
-    ("file", "form"), [("parse.py", "pure"), ("parse.cpython-311-x86_64-linux-gnu.so", "compiled")]
-)
-def test_the_form_that_was_measured_stands_beside_its_version(
-    monkeypatch: pytest.MonkeyPatch, file: str, form: str
-) -> None:
-    monkeypatch.setattr("picosip_server.form.EXTENSION_SUFFIXES", [".so"])
-    monkeypatch.setattr(parse, "__file__", file)
-    assert machine.versions()["picosip"].endswith(f" ({form})")
+def test_the_version_is_that_of_the_program_which_is_measured(tmp_path: Path) -> None:
+    program = tmp_path / "picosip"
+    program.write_text("#!/bin/sh\necho 'picosip 9.8.7 (compiled)'\n")
+    program.chmod(0o755)
+    with interpreter.runs_on(tmp_path / "python"):
+        assert machine.versions()["picosip"] == "9.8.7 (compiled)"
