@@ -9,76 +9,26 @@ import pytest
 import structlog
 
 from picosip_server.engine.guard.config import GuardConfig
-from picosip_server.engine.guard.overload import BURST, CALM, UPDATE
-from picosip_server.sip.auth.client import DigestClient
 from picosip_server.sip.auth.users import User
-from picosip_server.sip.message import Message, Response
-from picosip_server.sip.parse import parse
-from picosip_server.sip.ua import commands, events
-from picosip_server.sip.ua.commands import Credentials
-from picosip_server.sip.ua.outputs import Failure, FailureKind
+from picosip_server.sip.message import Response
+from picosip_server.sip.ua import events
 from picosip_server.sip.ua.snapshots import Cause
-from tests.engine.memory import SDP, Everybody
+from tests.engine.far_end import (
+    JUNK,
+    credentials,
+    established,
+    guarded,
+    inside,
+    request,
+    retry_after,
+    statuses,
+)
 from tests.engine.probe import FAR, SOURCE, Server, octets
 
 OTHER = replace(SOURCE, host="10.0.0.3")
 LOCAL = replace(SOURCE, host="127.0.0.1")
 USERS = (User(realm="far", username="olga", password="secret"),)
 SCANNER = "User-Agent: friendly-scanner"
-JUNK = b"nothing of the kind\r\n\r\n"
-
-
-def guarded(*methods: str, **settings: object) -> Server:
-    """A server with these settings of its guard."""
-    return Server(*methods, guard=GuardConfig(**settings))  # type: ignore[arg-type]
-
-
-def request(method: str, number: int, *more: str, body: bytes = b"", **changes: str) -> bytes:
-    """One that is told from others by its number."""
-    changes.setdefault("via", f"SIP/2.0/UDP pub.example:5062;branch=z9hG4bK{method}{number}")
-    changes.setdefault("call_id", f"call-{number}")
-    return octets(method, *more, body=body, **changes)
-
-
-def established(server: Server, *more: str) -> str:
-    """A call from the far end that was answered; gives our tag."""
-    lines = ("Content-Type: application/sdp", *more)
-    server.hear(request("INVITE", 0, *lines, contact=f"<sip:olga@{FAR}>", body=SDP.data))
-    server.answer(server.of(events.CallReceived)[-1].resource)
-    answer = parse(server.out[-1][2])
-    assert isinstance(answer, Response)
-    assert answer.status == 200
-    assert server.hear(inside("ACK", answer.to.tag, cseq="7 ACK")) == []
-    assert len(server.of(events.CallConfirmed)) == 1
-    return answer.to.tag
-
-
-def inside(method: str, tag: str, *more: str, number: int = 8, **changes: str) -> bytes:
-    """A request of the far end in that call."""
-    changes.setdefault("cseq", f"{number} {method}")
-    via = f"SIP/2.0/UDP pub.example:5062;branch=z9hG4bKin{method}{number}"
-    to = f"<sip:piet@yellow.example>;tag={tag}"
-    return request(method, 0, *more, to=to, via=via, **changes)
-
-
-def credentials(
-    challenge: Response, method: str, *, user: str = "olga", password: str = "secret"
-) -> str:
-    """The line that answers a challenge."""
-    client = DigestClient((Credentials(username=user, password=password),))
-    fields = client.answer(challenge, method=method, uri="sip:piet@10.0.0.1", body=b"", cnonce="c")
-    assert fields is not None
-    ((name, value),) = fields
-    return f"{name}: {value}"
-
-
-def statuses(answers: list[Message]) -> list[int]:
-    return [each.status for each in answers if isinstance(each, Response)]
-
-
-def retry_after(response: Response) -> int:
-    assert response.status == 503
-    return int(response.headers.get("Retry-After") or "")
 
 
 # Lists.
@@ -364,153 +314,3 @@ def test_who_guesses_passwords_may_be_blocked() -> None:
     server = Server("REGISTER", users=USERS, guard=config)
     assert [guess(server, number).status for number in range(2)] == [401] * 2
     assert server.hear(request("REGISTER", 9)) == []
-
-
-# Overload.
-
-
-def behind(server: Server, delay: float = 5.0) -> None:
-    """Messages have waited for so long."""
-    server.simulation.run(2 * UPDATE)
-    server.core.waited(delay, server.simulation.now)
-
-
-def relieved(server: Server) -> None:
-    """Nothing waits any more, for some time."""
-    server.simulation.run(CALM)
-    server.core.waited(0.0, server.simulation.now)
-
-
-def test_an_overloaded_server_refuses_what_is_new() -> None:
-    server = Server("MESSAGE")
-    tag = established(server)
-    server.hear(request("INVITE", 1))
-    behind(server)
-    answers = [server.ask(request("INVITE", number)) for number in range(100, 200)]
-    waits = [retry_after(each) for each in answers]
-    assert (min(waits), max(waits)) == (5, 15)
-    assert len(set(waits)) == 11
-    assert answers[0].to.tag
-    # A repetition gets the same; its ACK nothing.
-    assert retry_after(server.ask(request("INVITE", 100))) == waits[0]
-    to = f"<sip:piet@yellow.example>;tag={answers[0].to.tag}"
-    assert server.hear(request("ACK", 100, to=to, cseq="7 ACK")) == []
-    for number, method in enumerate(("MESSAGE", "OPTIONS", "REGISTER", "FROB"), 300):
-        assert retry_after(server.ask(request(method, number))) > 0
-    assert server.counter("refused_overload") == 105
-    # What was taken already goes on.
-    assert server.ask(request("INVITE", 1)).status == 100
-    assert server.ask(inside("BYE", tag)).status == 200
-    assert len(server.of(events.CallReceived)) == 2
-    # And what is no SIP is found to be none.
-    server.hear(JUNK)
-    assert server.counter("parse_errors") == 1
-    relieved(server)
-    server.hear(request("INVITE", 400))
-    assert len(server.of(events.CallReceived)) == 3
-
-
-def test_applications_that_are_behind_are_told_of_less() -> None:
-    server = Server()
-    server.core.set_audience(Everybody(behind=0.15), server.simulation.now)
-    behind(server, 0.0)
-    assert server.ask(request("INVITE", 1)).status == 100
-    # What waited here comes on top of it: together it is hopeless.
-    server.core.set_audience(Everybody(behind=0.5), server.simulation.now)
-    behind(server, 0.4)
-    assert server.ask(request("INVITE", 2)).status == 503
-    # Nor does it drop out where the engine itself is so far behind that it is judged at once.
-    server.core.waited(0.85, server.simulation.now)
-    server.core.waited(0.85, server.simulation.now + 0.004)
-    assert server.ask(request("INVITE", 3)).status == 503
-    server.core.set_audience(Everybody(), server.simulation.now)
-    relieved(server)
-    assert server.ask(request("INVITE", 4)).status == 100
-
-
-def test_a_server_that_is_little_behind_refuses_a_part() -> None:
-    server = Server()
-    for _ in range(round(BURST / UPDATE) + 2):
-        behind(server, 0.21)
-    answers = [server.ask(request("INVITE", number)).status for number in range(1000)]
-    assert set(answers) == {100, 503}
-    refused = answers.count(503)
-    assert 200 < refused < 800
-    # Whoever says it again gets the same.
-    assert [server.ask(request("INVITE", number)).status for number in range(1000)] == answers
-    # So does whoever was asked for credentials, and has them now.
-    again = [
-        request(
-            "INVITE", n, via=f"SIP/2.0/UDP pub.example:5062;branch=z9hG4bKb{n}", cseq="8 INVITE"
-        )
-        for n in range(1000)
-    ]
-    assert [server.ask(one).status == 503 for one in again] == [each == 503 for each in answers]
-    # A phone that registers is not always the one.
-    registering = [
-        server.ask(request("REGISTER", n, call_id="one")).status == 503 for n in range(1000)
-    ]
-    assert sum(registering) == pytest.approx(refused, abs=130)
-    # A head of another form is for the parser, and judged by the same.
-    folded = [
-        server.ask(request("OPTIONS", number, "Subject: a\r\n b")).status for number in range(1000)
-    ]
-    assert folded.count(503) == pytest.approx(refused, abs=130)
-    tokens = [server.invite(f"sip:a@{FAR}") for _ in range(1000)]
-    failures = [one for one in tokens if isinstance(server.results.get(one), Failure)]
-    assert len(failures) == pytest.approx(refused, abs=130)
-
-
-def test_an_overloaded_server_takes_commands_on_what_exists() -> None:
-    server = Server()
-    established(server)
-    behind(server)
-    failure = server.failure(server.invite(f"sip:a@{FAR}"))
-    assert (failure.kind, failure.detail) == (
-        FailureKind.EXHAUSTED,
-        "this server is overloaded: it takes less new work until it has caught up",
-    )
-    server.hangup(server.of(events.CallReceived)[0].resource)
-    assert server.request("BYE").method == "BYE"
-    relieved(server)
-    server.invite(f"sip:a@{FAR}")
-    assert server.request("INVITE")
-
-
-@pytest.mark.parametrize("limits", [{"max_calls": 2}, {"max_transactions": 4}])
-def test_a_full_server_lets_calls_end(limits: dict[str, int]) -> None:
-    server = Server(**limits)
-    tag = established(server)
-    server.hear(request("INVITE", 1))
-    waits = {retry_after(server.ask(request("INVITE", number))) for number in range(2, 40)}
-    assert len(waits) > 5
-    assert server.failure(server.invite(f"sip:a@{FAR}")).kind is FailureKind.EXHAUSTED
-    via = "SIP/2.0/UDP pub.example:5062;branch=z9hG4bKINVITE1"
-    assert statuses(server.hear(request("CANCEL", 1, via=via))) == [200, 487]
-    assert server.ask(inside("BYE", tag)).status == 200
-
-
-def test_the_room_inside_dialogs_is_not_endless_but_for_what_ends_them() -> None:
-    server = Server(max_transactions=4)
-    tag = established(server)
-    inside_it = [server.ask(inside("OPTIONS", tag, number=number)) for number in range(8, 16)]
-    assert [each.status for each in inside_it] == [200] * 5 + [503] * 3
-    assert retry_after(inside_it[-1]) >= 5
-    assert server.ask(inside("PRACK", tag, "RAck: 1 1 INVITE", number=16)).status == 481
-    assert server.ask(inside("BYE", tag, number=17)).status == 200
-
-
-def test_a_server_full_of_calls_takes_other_requests() -> None:
-    server = Server("MESSAGE", max_calls=0)
-    assert retry_after(server.ask(request("INVITE", 1))) >= 5
-    assert server.ask(request("OPTIONS", 2)).status == 200
-    assert server.hear(request("MESSAGE", 3)) == []
-    assert len(server.of(events.IncomingRequest)) == 1
-
-
-def test_commands_that_refer_to_a_call_pass_a_full_server() -> None:
-    server = Server(max_transactions=1)
-    server.invite(f"sip:a@{FAR}")
-    server.reply(200, ("Contact", f"<sip:a@{FAR}>"))
-    server.on_call(commands.Hangup, server.of(events.CallCreated)[0].resource)
-    assert server.request("BYE").method == "BYE"
