@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.app import App, Event, answering
-from tests.support.raw import SDP, RawCall, RawMessage, RawTcp, RawUdp, request, unique
+from tests.support.raw import (
+    SDP,
+    RawCall,
+    RawMessage,
+    RawTcp,
+    RawUdp,
+    RefusedError,
+    request,
+    unique,
+)
 from tests.support.server import PicosipServer
 from tests.support.waiting import wait_until
 
@@ -245,6 +254,14 @@ def rejecting(app: App, event: Event) -> None:
         answering(app, event)
 
 
+def placed(phone: RawUdp) -> RawCall | None:
+    """A call; ``None`` if the server is behind already, for other work of this machine."""
+    try:
+        return RawCall(phone)
+    except RefusedError:
+        return None
+
+
 def test_a_server_that_falls_behind_refuses_what_is_new(tmp_path: Path) -> None:
     """Far below its bounds: by how long messages wait."""
     flags = ("--overload-delay=0.005", "--answer-timeout=1")
@@ -254,7 +271,7 @@ def test_a_server_that_falls_behind_refuses_what_is_new(tmp_path: Path) -> None:
         RawUdp(server.udp) as phone,
         RawUdp(server.udp) as crowd,
     ):
-        calls = [RawCall(phone) for _ in range(CALLS)]
+        calls = [wait_until(lambda: placed(phone), what="a call") for _ in range(CALLS)]
         line = "Content-Type: application/sdp"
         flood = [
             request("INVITE", crowd, line, call_id=unique(), body=SDP) for _ in range(3 * INVITES)

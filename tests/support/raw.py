@@ -217,6 +217,10 @@ SDP = (
 )
 
 
+class RefusedError(AssertionError):
+    """A call was answered by another status than 200."""
+
+
 class RawCall:
     """A call placed by hand over UDP: INVITE, 2xx, ACK; then BYE when the test wants it."""
 
@@ -230,7 +234,8 @@ class RawCall:
             assert answer is not None, "no final response to the INVITE"
             if answer.status >= 200:
                 break
-        assert answer.status == 200, answer.start_line
+        if answer.status != 200:
+            raise RefusedError(answer.start_line)
         found = re.search(r";tag=([^;]+)", answer.one("To"))
         assert found, "a 200 without To tag"
         self.tag = found[1]
