@@ -73,7 +73,7 @@ def test_who_does_not_read_gets_no_more_calls(tmp_path: Path) -> None:
     """New work is refused for a stream that is behind, until another one takes it."""
     wanted = event_pb.EventFilter(handle_methods=["MESSAGE"], include_messages=True)
     with (
-        PicosipServer(tmp_path / "server") as server,
+        PicosipServer(tmp_path / "server", "--overload-delay=0.2") as server,
         grpc.insecure_channel(server.grpc, UNREAD) as channel,
         RawTcp(server.tcp) as peer,
     ):
@@ -117,7 +117,7 @@ def until(happens: Callable[[], bool], seconds: float) -> bool:
 def test_all_end_as_cancelled(tmp_path: Path, leave: bool) -> None:
     """Nothing is logged as an error, and the process ends as it should."""
     over = threading.Event()
-    server = PicosipServer(tmp_path / "server", "--log-level=debug", "--overload-delay=0")
+    server = PicosipServer(tmp_path / "server", "--log-level=debug")
     # The server is stopped before the channel is closed.
     with grpc.insecure_channel(server.grpc, UNREAD) as channel, server:
         streams = unread(channel, over)
