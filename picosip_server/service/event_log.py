@@ -8,6 +8,7 @@ start of the server, since the numbers then begin anew.
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from picosip.v1 import event_service_pb2 as pb
@@ -90,7 +91,7 @@ class EventLog:
         self._clock = clock
         # Grows up to its size and is then written around.
         self._ring: list[Entry] = []
-        self._methods: dict[str, str] = {}
+        self._methods: OrderedDict[str, str] = OrderedDict()
         self._wakers: set[Callable[[], None]] = set()
 
     @property
@@ -156,7 +157,7 @@ class EventLog:
         if isinstance(event, IncomingRequest) and not event.call:
             # One that is answered has no closing event: the oldest make room.
             while len(self._methods) >= _REMEMBERED_REQUESTS:
-                del self._methods[next(iter(self._methods))]
+                self._methods.popitem(last=False)
             self._methods[event.name] = event.method
             return event.method
         if isinstance(event, IncomingRequestClosed):

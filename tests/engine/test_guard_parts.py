@@ -11,7 +11,7 @@ import structlog
 from picosip_server.engine.arrivals import Arrivals
 from picosip_server.engine.guard.config import GuardConfig
 from picosip_server.engine.guard.guard import Guard, Screening
-from picosip_server.engine.guard.peek import begins_something
+from picosip_server.engine.guard.peek import begins_something, invites_as
 from picosip_server.engine.guard.rate import TokenBucket
 from picosip_server.engine.guard.scanners import GARBAGE_WINDOW, Agents, Garbage
 from picosip_server.engine.guard.sources import Sources, Standing, Table
@@ -272,6 +272,24 @@ def test_guessing_may_be_free() -> None:
 )
 def test_what_may_begin_something(data: bytes, begins: bool) -> None:
     assert begins_something(data) is begins
+
+
+@pytest.mark.parametrize(
+    ("data", "call_id"),
+    [
+        (b"INVITE sip:a@b SIP/2.0\r\nCall-ID: 7@x\r\nTo: <sip:a@b>\r\n\r\n", b"7@x"),
+        (b"INVITE sip:a@b SIP/2.0\r\nCall-ID:7\t \r\n\r\n", b"7"),
+        (b"INVITE sip:a@b SIP/2.0\r\nCall-ID:\r\n 7\r\n\r\n", b""),
+        (b"INVITE sip:a@b SIP/2.0\r\nCall-ID: 7\r\n\t8\r\n\r\n", b""),
+        (b"INVITE sip:a@b SIP/2.0\r\ni: 7\r\n\r\nbody\r\nCall-ID: 8\r\n", b""),
+        (b"INVITE sip:a@b SIP/2.0\r\nCall-ID: 7\r\n", b""),
+        (b"MESSAGE sip:a@b SIP/2.0\r\nCall-ID: 7\r\n\r\n", b""),
+        (b"INVITE ", b""),
+        (b"", b""),
+    ],
+)
+def test_the_call_id_of_an_invite_at_a_glance(data: bytes, call_id: bytes) -> None:
+    assert invites_as(data) == call_id
 
 
 INVITE = b"INVITE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\r\n"

@@ -96,6 +96,15 @@ def test_a_server_that_is_little_behind_refuses_a_part() -> None:
         for n in range(1000)
     ]
     assert [server.ask(one).status == 503 for one in again] == [each == 503 for each in answers]
+    # And whoever writes its Call-ID otherwise, or folds the line.
+    for branch, name in (("i", b"i:"), ("f", b"Call-ID:\r\n ")):
+        spelt = [
+            request(
+                "INVITE", n, via=f"SIP/2.0/UDP pub.example:5062;branch=z9hG4bK{branch}{n}"
+            ).replace(b"Call-ID:", name)
+            for n in range(1000)
+        ]
+        assert [server.ask(one).status == 503 for one in spelt] == [each == 503 for each in answers]
     # A phone that registers is not always the one.
     registering = [
         server.ask(request("REGISTER", n, call_id="one")).status == 503 for n in range(1000)

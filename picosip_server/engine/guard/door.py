@@ -5,7 +5,7 @@ from __future__ import annotations
 from picosip_server.engine.admission import Admission
 from picosip_server.engine.guard.guard import Guard, Screening
 from picosip_server.engine.guard.head import Head
-from picosip_server.engine.guard.peek import begins_something
+from picosip_server.engine.guard.peek import begins_something, invites_as
 from picosip_server.engine.guard.refusals import Refusals
 from picosip_server.engine.intake import (
     hop_back,
@@ -53,6 +53,10 @@ class Door:
             self._population.counters["dropped_blocked"] += 1
             return True
         limited = screening is Screening.LIMITED
+        # Who is to be let in is read by the parser, and need not be twice.
+        call_id = b"" if limited else invites_as(data)
+        if call_id and not admission.is_too_much("INVITE", b"", call_id):
+            return False
         if brief and (head := Head.of_new(data, source)) is not None:
             return self._refuse_brief(head, source, limited=limited)
         return self._refuse_unread(data, source, now, limited=limited)

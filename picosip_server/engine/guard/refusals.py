@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 from picosip_server.engine.guard.head import acknowledges_refusal
@@ -24,14 +25,15 @@ class Refusals:
     def __init__(self, secret: bytes, most: int = MOST) -> None:
         self._secret = secret
         self._start = b";tag=" + mark_of(secret).encode()
-        self._recent: dict[bytes, None] = {}
+        # Not a dict: to find the oldest of one takes a walk past all those that have gone.
+        self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._most = most
 
     def gave(self, tag: bytes) -> None:
         """Somebody was refused with this tag."""
         recent = self._recent
         if len(recent) >= self._most:
-            del recent[next(iter(recent))]
+            recent.popitem(last=False)
         recent[tag] = None
 
     def acknowledged_by(self, data: bytes, source: Source) -> bool:
