@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from picosip_server.sdp import revise
@@ -11,8 +10,8 @@ from picosip_server.sdp.errors import SdpError
 from picosip_server.sdp.parse import parse
 from picosip_server.sip.errors import LocalProtocolError
 
-# A description that holds has one of these somewhere; most have none, and need no reading.
-_may_hold = re.compile(rb"^a=(?:sendonly|inactive)|^c=.*(?:0\.0\.0\.0|::)", re.MULTILINE).search
+_HOLDING = (b"a=sendonly", b"a=inactive", b"0.0.0.0", b"::")
+"""A description that holds has one of these somewhere; most have none, and need no reading."""
 
 
 class SdpDescriptions:
@@ -32,7 +31,7 @@ class SdpDescriptions:
 
     def holds(self, description: bytes) -> bool:
         """See ``Descriptions.holds``."""
-        if not _may_hold(description):
+        if not any(each in description for each in _HOLDING):
             return False
         try:
             return wants_nothing(parse(description))

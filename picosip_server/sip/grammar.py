@@ -44,7 +44,6 @@ _are_plain = re.compile(rf"(?:;{_NAME}(?:={_VALUE})?+)++").fullmatch
 _params = re.compile(
     rf"[ \t]*+;[ \t]*+({_NAME})(?:[ \t]*+=[ \t]*+({QUOTED}|{_VALUE}))?+[ \t]*+"
 ).findall
-_is_token = re.compile(rf"{TOKEN}++").fullmatch
 _element = re.compile(rf'(?:[^,"<]++|{QUOTED}|<[^>]*+>)*+').match
 _escape = re.compile(r'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]').sub
 _unescape = re.compile(r"\\([\x00-\x7f])").sub
@@ -52,11 +51,14 @@ _unescape = re.compile(r"\\([\x00-\x7f])").sub
 
 def is_token(text: str) -> bool:
     """True if ``text`` is a token: a method, a header name, an option tag."""
-    return _is_token(text) is not None
+    # A regular expression has a kilobyte allocated each time.
+    return text != "" and not text.strip(_TOKEN_CHARS)
 
 
 def quote(text: str) -> str:
     """``text`` as a quoted-string; controls are escaped as RFC 4475 section 3.1.1.2 shows."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return f'"{_escape(_escaped, text)}"'
 
 
@@ -142,7 +144,7 @@ class Params:
         if text[start : start + 1] == ";":
             # Nearly all are like this. A regular expression has a kilobyte allocated each time.
             name, _, value = text[start + 1 :].partition("=")
-            if name and value and not name.strip(_TOKEN_CHARS) and not value.strip(_TOKEN_CHARS):
+            if is_token(name) and is_token(value):
                 return Params(((name, value),))
         match = _is_one_param(text, start)
         return None if match is None else Params(((match[1], match[2]),))
@@ -150,10 +152,17 @@ class Params:
     @classmethod
     def plain(cls, text: str, start: int) -> Params | None:
         """Like ``one``, for any number of parameters without quotes and white space."""
-        params = Params.one(text, start)
-        if params is None and _are_plain(text, start) is not None:
-            params = Params.split(text[start:])
-        return params
+        if text[start : start + 1] == ";":
+            # As in ``one``.
+            pairs: list[tuple[str, str | None]] = []
+            for param in text[start + 1 :].split(";"):
+                name, equals, value = param.partition("=")
+                if not is_token(name) or (equals and not is_token(value)):
+                    break
+                pairs.append((name, value or None))
+            else:
+                return Params(pairs)
+        return Params.split(text[start:]) if _are_plain(text, start) is not None else None
 
     @classmethod
     def split(cls, text: str) -> Params:

@@ -54,9 +54,11 @@ def addresses_of(field: Field) -> tuple[Address, ...]:
 def call_id_of(field: Field) -> str:
     """A Call-ID, whole."""
     if field.meaning is None:
-        if _is_call_id(field.value) is None:
+        value = field.value
+        plain = value.isascii() and value.isprintable() and value != "" and " " not in value
+        if not plain and _is_call_id(value) is None:
             raise ParseError("malformed")
-        field.meaning = field.value
+        field.meaning = value
     return field.value
 
 

@@ -6,7 +6,7 @@ import re
 
 from picosip_server.frozen import dataclass
 from picosip_server.sip.errors import ParseError
-from picosip_server.sip.grammar import TOKEN, Params, number
+from picosip_server.sip.grammar import TOKEN, Params, is_token, number
 
 LARGEST_CSEQ = 2**31 - 1
 """RFC 3261 section 8.1.1.5."""
@@ -29,12 +29,15 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """Raises ParseError, also for a number of 2**31 or more."""
-        match = _cseq(text)
-        if match is None:
-            raise ParseError("malformed CSeq")
-        digits = match[1]
+        digits, _, method = text.partition(" ")
+        if not (digits.isascii() and digits.isdigit() and is_token(method)):
+            # Hardly anybody writes it otherwise.
+            match = _cseq(text)
+            if match is None:
+                raise ParseError("malformed CSeq")
+            digits, method = match[1], match[2]
         value = int(digits) if len(digits) < 10 else number(digits, LARGEST_CSEQ)
-        return CSeq(value, match[2])
+        return CSeq(value, method)
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
