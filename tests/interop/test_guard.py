@@ -258,7 +258,9 @@ def placed(phone: RawUdp) -> RawCall | None:
     """A call; ``None`` if the server is behind already, for other work of this machine."""
     try:
         return RawCall(phone)
-    except RefusedError:
+    except RefusedError as refused:
+        if refused.status != 503:
+            raise
         return None
 
 

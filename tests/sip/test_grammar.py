@@ -166,6 +166,29 @@ def test_no_params_at_all(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        ";a",
+        ";rport;branch=z9hG4bK-1.!%*_+`'~-0",
+        ";a=b;c;A=d",
+        ";received=2001:db8::1;b",
+        ";a=[::1]:5060;b=c=d",
+        ";a/b;c=\u00fc",
+    ],
+)
+def test_plain_parameters_are_those_that_parse_reads(text: str) -> None:
+    assert Params.plain("x" + text, 1) == Params.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ";", "a=b", ";;a", ";a;", ";a=", ";=b", ";a=b;c=", ";a b", ";a= b", ';a="b"', ";a=b,c"],
+)
+def test_what_is_no_plain_parameter(text: str) -> None:
+    assert Params.plain("x" + text, 1) is None
+
+
+@pytest.mark.parametrize(
     ("text", "pairs"),
     [
         (";a=b", (("a", "b"),)),

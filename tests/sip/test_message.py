@@ -262,3 +262,15 @@ def test_values_are_written_as_they_are_read() -> None:
     assert str(CSeq.parse("0009 \t INVITE")) == "9 INVITE"
     assert str(CSeq.parse("2147483647 x%")) == "2147483647 x%"
     assert str(RAck.parse("1  02\tINVITE")) == "1 2 INVITE"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "1", "1 ", " INVITE", "INVITE", "-1 INVITE", "+1 INVITE", "1 a b", "1 a,"),
+        *("\u0661 INVITE", "1 \u00fc", "1\nINVITE", "2147483648 INVITE", "9" * 30 + " INVITE"),
+    ],
+)
+def test_what_is_no_cseq(text: str) -> None:
+    with pytest.raises(ParseError):
+        CSeq.parse(text)

@@ -220,6 +220,10 @@ SDP = (
 class RefusedError(AssertionError):
     """A call was answered by another status than 200."""
 
+    def __init__(self, response: RawMessage) -> None:
+        super().__init__(response.start_line)
+        self.status = response.status
+
 
 class RawCall:
     """A call placed by hand over UDP: INVITE, 2xx, ACK; then BYE when the test wants it."""
@@ -235,7 +239,7 @@ class RawCall:
             if answer.status >= 200:
                 break
         if answer.status != 200:
-            raise RefusedError(answer.start_line)
+            raise RefusedError(answer)
         found = re.search(r";tag=([^;]+)", answer.one("To"))
         assert found, "a 200 without To tag"
         self.tag = found[1]
